@@ -1,0 +1,1 @@
+"""The expression IR: types, operators, expressions. Imports nothing else of the package but errors."""

@@ -1,0 +1,1 @@
+"""Text to IR and back: syntax, names and types, printing."""

@@ -1,0 +1,1 @@
+"""From a checked loss to a Program: simplify, differentiate, lower, schedule."""

@@ -1,0 +1,23 @@
+"""When a value can be known: how many reductions over the row must have finished before."""
+
+from __future__ import annotations
+
+from weakref import WeakKeyDictionary
+
+from glo_dsl.ir.expr import Apply, Expr, walk
+
+_known: WeakKeyDictionary[Expr, int] = WeakKeyDictionary()
+
+
+def level(root: Expr) -> int:
+    """0 for what needs no reduction; a reduction over values of level n has level n + 1.
+
+    The values of level n that vary over classes are computed in pass n over the row.
+    """
+    if root not in _known:
+        for node in walk((root,)):
+            if node not in _known:
+                below = max((_known[a] for a in node.args), default=0)
+                crosses = isinstance(node, Apply) and node.op.shape in ("reduce", "row")
+                _known[node] = below + crosses
+    return _known[root]

@@ -1,0 +1,109 @@
+"""One rule: parsed from its equation, matched against a node, its conditions decided."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from glo_dsl.ir.expr import CLASSES, Apply, Const, Expr, Var, substitute, var
+from glo_dsl.ir.types import BOOL_ROW, CLASS_INDEX, REAL, REAL_ROW, UNIFORM, Interval
+from glo_dsl.lang.elaborate import parse_expression
+from glo_dsl.passes.levels import level
+
+LETTERS: dict[str, Expr] = {
+    **{letter: var(letter, REAL_ROW) for letter in "abcxy"},
+    **{letter: var(letter, REAL) for letter in "kl"},
+    **{letter: var(letter, UNIFORM) for letter in "nm"},
+    **{letter: var(letter, BOOL_ROW) for letter in "pq"},
+    **{letter: var(letter, CLASS_INDEX) for letter in "tu"},
+}
+
+Binding = dict[str, Expr]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`left = right when conditions`; `text` is the line it was read from."""
+
+    text: str
+    left: Apply
+    right: Expr
+    conditions: tuple[str, ...]
+
+    def rewrite(self, node: Expr, ranges: Mapping[Expr, Interval]) -> Expr | None:
+        """The right side for this node, or None when the rule does not apply.
+
+        `ranges` answers for every node below `node`.
+        """
+        for binding in _matches(self.left, node, {}):
+            if all(holds(condition, binding, ranges) for condition in self.conditions):
+                return substitute((self.right,), {LETTERS[name]: value for name, value in binding.items()})[0]
+        return None
+
+
+def parse_rules(text: str) -> tuple[Rule, ...]:
+    """The rules of a table, one per line."""
+    return tuple(_parse_rule(line) for line in text.strip().splitlines())
+
+
+def _parse_rule(line: str) -> Rule:
+    equation, _, conditions = line.partition(" when ")
+    left, _, right = re.sub(r"\s+", " ", equation).partition(" = ")
+    pattern = parse_expression(left, LETTERS, "a rule")
+    assert isinstance(pattern, Apply)
+    parts = tuple(part.strip() for part in conditions.split(",") if part.strip())
+    return Rule(line, pattern, parse_expression(right, LETTERS, "a rule"), parts)
+
+
+def _stands_for(letter: str, node: Expr) -> bool:
+    """Whether a letter of a rule may stand for the node."""
+    if letter in "xy":
+        return node.type.kind == "real" and node.type.per_class
+    if letter in "kl":
+        return node.type.kind == "real" and not node.type.per_class
+    if letter in "nm":
+        return isinstance(node, Const) and node.type.kind == "real"
+    return node.type.kind == LETTERS[letter].type.kind
+
+
+def _matches(pattern: Expr, node: Expr, binding: Binding) -> Iterator[Binding]:
+    """Every way to read `node` as `pattern`, both orders of a commutative operator included."""
+    if isinstance(pattern, Var) and pattern is not CLASSES:
+        bound = binding.get(pattern.name)
+        if bound is node or (bound is None and _stands_for(pattern.name, node)):
+            yield {**binding, pattern.name: node}
+    elif isinstance(pattern, Apply):
+        if isinstance(node, Apply) and node.op is pattern.op:
+            yield from _match_arguments(pattern.args, node.args, binding)
+            if node.op.commutes:
+                yield from _match_arguments(pattern.args, node.args[::-1], binding)
+    elif pattern is node:
+        yield binding
+
+
+def _match_arguments(patterns: tuple[Expr, ...], nodes: tuple[Expr, ...], binding: Binding) -> Iterator[Binding]:
+    if not patterns:
+        yield binding
+        return
+    for first in _matches(patterns[0], nodes[0], binding):
+        yield from _match_arguments(patterns[1:], nodes[1:], first)
+
+
+def holds(condition: str, binding: Binding, ranges: Mapping[Expr, Interval]) -> bool:
+    """Whether a condition of a rule is proved for what its letters stand for."""
+    match condition.split():
+        case ["finite", name]:
+            return ranges[binding[name]].bounded
+        case ["plain", name]:
+            node = binding[name]
+            return not (isinstance(node, Apply) and node.op.name == "onehot")
+        case [name, "later", other]:
+            return level(binding[name]) > level(binding[other])
+        case [name, ">=", "0"]:
+            return ranges[binding[name]].lo >= 0
+        case [name, ">", "0"]:
+            return ranges[binding[name]].lo > 0
+        case [name, "!=", "0"]:
+            return not ranges[binding[name]].contains(0.0)
+    raise AssertionError(f"unknown condition {condition}")

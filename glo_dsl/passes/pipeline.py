@@ -1,0 +1,75 @@
+"""The passes in order: a loss to its simplified value and gradients, and to the Program that the targets print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from glo_codegen.program import Program
+
+from glo_dsl.errors import GloError, did_you_mean
+from glo_dsl.ir.expr import Expr, Var
+from glo_dsl.lang.loss import Loss
+from glo_dsl.passes.diff import gradients
+from glo_dsl.passes.lower import lower
+from glo_dsl.passes.schedule import schedule
+from glo_dsl.passes.simplify import simplify
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """The value of a loss and its gradients, simplified together."""
+
+    value: Expr
+    gradients: dict[Var, Expr]
+
+
+def differentiable(loss: Loss) -> tuple[Var, ...]:
+    """Everything a gradient exists for: real inputs, then parameters."""
+    return tuple(v for v in loss.inputs if v.type.kind == "real") + tuple(p.var for p in loss.params)
+
+
+def derive(loss: Loss, wrt: Iterable[str]) -> Derived:
+    """Value and gradients. The value is simplified first: the derivative of a stable form is a stable form.
+
+    Raises:
+        GloError: the loss has holes, or a name in `wrt` is no real input or parameter of it.
+    """
+    check_filled(loss)
+    known = {v.name: v for v in differentiable(loss)}
+    variables = []
+    for name in wrt:
+        if name not in known:
+            raise GloError(f"{loss.name} has no gradient for {name}", hint=did_you_mean(name, known))
+        variables.append(known[name])
+    (value,) = simplify((loss.expr,))
+    found = gradients(value, variables)
+    value, *simplified = simplify((value, *found.values()))
+    return Derived(value, dict(zip(variables, simplified, strict=True)))
+
+
+def compile_program(loss: Loss, wrt: Iterable[str]) -> Program:
+    """The Program that computes the loss and the gradients for the inputs and parameters named in `wrt`."""
+    derived = derive(loss, wrt)
+    value, *lowered = lower((derived.value, *derived.gradients.values()))
+    return schedule(loss, value, dict(zip(derived.gradients, lowered, strict=True)))
+
+
+def oracle_program(loss: Loss) -> Program:
+    """The loss exactly as written: not simplified, not differentiated, not lowered. For the torch target only."""
+    check_filled(loss)
+    return schedule(loss, loss.expr, {})
+
+
+def check_filled(loss: Loss) -> None:
+    """Refuses a search space: what has a hole has no value.
+
+    Raises:
+        GloError: the loss has a hole.
+    """
+    if loss.holes:
+        hole = loss.holes[0]
+        raise GloError(
+            f"{loss.name} has a hole: ?{hole.name}", loss.span,
+            hint="fill it with glo search, or write an expression in its place", source=loss.source,
+        )  # fmt: skip

@@ -1,0 +1,120 @@
+"""Lowered value and gradients to a Program: sharing, names, and the fewest passes over the row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from glo_codegen.program import (
+    CLASSES, LOSS, POSITION, Input, Instr, Load, Operand, Phase, Program, Rate, Reduce, Step, Store, grad, parameter,
+)  # fmt: skip
+
+from glo_dsl.ir import expr as ir
+from glo_dsl.ir.expr import Apply, Const, Expr, Var, walk
+from glo_dsl.lang.loss import Loss
+from glo_dsl.passes.levels import level
+
+
+def rate_of(node: Expr) -> Rate:
+    """How often the value of a node changes."""
+    if node.type.per_class:
+        return Rate.CLASS
+    return Rate.SAMPLE if node.type.per_sample else Rate.UNIFORM
+
+
+@dataclass
+class _Draft:
+    """The code of one phase while it is being collected."""
+
+    scalars: list[Step] = field(default_factory=list)
+    row: list[Step] = field(default_factory=list)
+    reductions: list[Reduce] = field(default_factory=list)
+    stores: list[Store] = field(default_factory=list)
+
+    def phase(self) -> Phase:
+        return Phase(tuple(self.scalars), tuple(self.row), tuple(self.reductions), tuple(self.stores))
+
+
+@dataclass
+class _Scheduler:
+    loss: Loss
+    drafts: list[_Draft]
+    uniform: list[Instr] = field(default_factory=list)
+    operands: dict[Expr, Operand] = field(default_factory=dict)
+    named: int = 0
+
+    def place(self, node: Expr) -> None:
+        """Gives a node its operand and, if it is computed, its place in a phase."""
+        match node:
+            case Const():
+                self.operands[node] = node.value
+            case Var():
+                self.operands[node] = self._variable(node)
+            case Apply():
+                self.operands[node] = self._application(node)
+
+    def _name(self) -> str:
+        self.named += 1
+        return f"v{self.named - 1}"
+
+    def _variable(self, node: Var) -> Operand:
+        if node is ir.CLASSES:
+            return CLASSES
+        if node is ir.POSITION:
+            return POSITION
+        if node not in self.loss.inputs:
+            return parameter(node.name)
+        load = Load(self._name(), node.name, node.type.kind, rate_of(node))
+        self._put(load, 0)
+        return load.out
+
+    def _application(self, node: Apply) -> Operand:
+        name = self._name()
+        args = tuple(self.operands[a] for a in node.args)
+        row = node.args[0] if node.args else node
+        if node.op.shape == "gather" and isinstance(row, Var):
+            index = self.operands[node.args[1]]
+            assert isinstance(index, str)
+            self._put(Load(name, row.name, node.type.kind, Rate.SAMPLE, at=index), 0)
+        elif node.op.reduces:
+            self.drafts[level(node.args[0])].reductions.append(Reduce(name, node.op, args[0]))
+        else:
+            self._put(Instr(name, node.op, args, node.type.kind, rate_of(node)), level(node))
+        return name
+
+    def _put(self, step: Step, phase: int) -> None:
+        if step.rate == Rate.CLASS:
+            self.drafts[phase].row.append(step)
+        elif step.rate == Rate.SAMPLE or isinstance(step, Load):
+            self.drafts[phase].scalars.append(step)
+        else:
+            self.uniform.append(step)
+
+
+def schedule(loss: Loss, value: Expr, gradients: Mapping[Var, Expr]) -> Program:
+    """The Program for `value` and `gradients` of `loss`, all of them lowered.
+
+    A value of level n, that is one that needs n reductions before it, is computed in phase n: reductions that do not
+    depend on each other share a pass, and no pass starts before all that it needs is known.
+    """
+    roots = (value, *gradients.values())
+    scheduler = _Scheduler(loss, [_Draft() for _ in range(1 + max(level(root) for root in roots))])
+    for node in walk(roots):
+        scheduler.place(node)
+    results: list[tuple[str, Operand]] = [(LOSS, scheduler.operands[value])]
+    for variable, gradient in gradients.items():
+        operand = scheduler.operands[gradient]
+        if variable.type.per_class:
+            scheduler.drafts[level(gradient)].stores.append(Store(grad(variable.name), operand))
+        else:
+            results.append((grad(variable.name), operand))
+    return Program(
+        name=loss.name, text=loss.text,
+        inputs=tuple(_input(v) for v in loss.inputs), params=tuple(p.name for p in loss.params),
+        uniform=tuple(scheduler.uniform), phases=tuple(draft.phase() for draft in scheduler.drafts),
+        results=tuple(results), gradients=tuple(v.name for v in gradients),
+    )  # fmt: skip
+
+
+def _input(variable: Var) -> Input:
+    return Input(variable.name, variable.type.kind, rate_of(variable), variable.type.per_sample)

@@ -1,0 +1,73 @@
+"""The `.glo` texts of the operator table, parsed once: derivatives and definitions as expressions to fill in."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from glo_dsl.ir.expr import CLASSES, POSITION, Expr, apply, rebuild, substitute, var, walk
+from glo_dsl.ir.ops import Op
+from glo_dsl.ir.table import OPS
+from glo_dsl.ir.types import BOOL_ROW, CLASS_INDEX, REAL, REAL_ROW, Type
+from glo_dsl.lang.elaborate import parse_expression
+
+LETTERS = "abc"
+
+
+def _argument_types(op: Op) -> tuple[Type, ...]:
+    kinds = {"real": REAL_ROW, "any": REAL_ROW, "bool": BOOL_ROW, "class": CLASS_INDEX}
+    return tuple(kinds[kind] for kind in op.kinds[:-1])
+
+
+@lru_cache(maxsize=None)
+def _placeholders(op: Op) -> tuple[Expr, ...]:
+    return tuple(var(letter, type) for letter, type in zip(LETTERS, _argument_types(op), strict=False))
+
+
+@lru_cache(maxsize=None)
+def _adjoint(op: Op) -> Expr:
+    return var("g", REAL if op.shape in ("reduce", "gather") else REAL_ROW)
+
+
+@lru_cache(maxsize=None)
+def vjp_templates(op: Op) -> tuple[Expr | None, ...]:
+    """One expression over a, b, c, out, g for each argument; None where there is no derivative."""
+    arguments = _placeholders(op)
+    out = var("out", op.result(tuple(a.type for a in arguments)))
+    scope = {**dict(zip(LETTERS, arguments, strict=False)), "out": out, "g": _adjoint(op)}
+    name = f"the derivative of {op.name}"
+    return tuple(parse_expression(text, scope, name) if text not in ("", "0") else None for text in op.vjp)
+
+
+@lru_cache(maxsize=None)
+def definition_template(op: Op) -> Expr:
+    """The `define` column over a, b, c."""
+    scope = {**dict(zip(LETTERS, _placeholders(op), strict=False)), "position": POSITION}
+    return parse_expression(op.define, scope, f"the definition of {op.name}")
+
+
+def vjp(op: Op, place: int, args: tuple[Expr, ...], out: Expr, g: Expr) -> Expr | None:
+    """What the adjoint `g` of `out = op(args)` contributes to argument `place`, before summing broadcast axes."""
+    template = vjp_templates(op)[place]
+    if template is None:
+        return None
+    replace = dict(zip(_placeholders(op), args, strict=False))
+    replace[_adjoint(op)] = g
+    replace[var("out", op.result(tuple(a.type for a in _placeholders(op))))] = out
+    return substitute((template,), replace)[0]
+
+
+def define(op: Op, args: tuple[Expr, ...]) -> Expr:
+    """`op(args)` in terms of other operators."""
+    return substitute((definition_template(op),), dict(zip(_placeholders(op), args, strict=False)))[0]
+
+
+def reduces_its_adjoint(op: Op) -> bool:
+    """Whether a derivative of `op` sums the adjoint over classes, so that it must be complete beforehand."""
+    sum_row = OPS["sum"]
+    return any(
+        template is not None and any(getattr(node, "op", None) is sum_row for node in walk((template,)))
+        for template in vjp_templates(op)
+    )
+
+
+
