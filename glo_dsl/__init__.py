@@ -1,0 +1,74 @@
+"""glo-dsl: losses written in one line, compiled to fused loss-and-gradient kernels, and evolved.
+
+Importing this package is cheap: torch is imported when something needs it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from glo_dsl.errors import GloError, Span
+from glo_dsl.lang.definitions import losses_of
+from glo_dsl.lang.loss import Loss
+
+if TYPE_CHECKING:
+    from glo_dsl.runtime.compile import compile as compile
+
+__version__ = "0.1.0"
+__all__ = ["GloError", "Loss", "Span", "__version__", "compile", "gradient", "load", "loads", "show"]
+
+
+def loads(text: str, name: str = "<string>") -> dict[str, Loss]:
+    """The losses of a `.glo` text, by name. `name` is what error messages call the text.
+
+    Raises:
+        GloError: the text is wrong, with the place.
+
+    >>> loads("loss l1(p: real, y: real) = abs(p - y)")
+    {'l1': <loss l1(p: real, y: real)>}
+    """
+    return losses_of(text, name)
+
+
+def load(path: str | Path) -> dict[str, Loss]:
+    """The losses of a `.glo` file, by name.
+
+    Raises:
+        GloError: the file cannot be read as UTF-8 text, or is wrong, with the place.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise GloError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise GloError(f"{path} is not UTF-8 text") from None
+    return losses_of(text, str(path))
+
+
+def gradient(loss: Loss, wrt: str) -> str:
+    """The simplified derivative of a loss by one of its inputs or parameters, in `.glo`.
+
+    >>> gradient(loads("loss ce(z: real[C], t: class[C]) = -log(softmax(z)[t])")["ce"], "z")
+    'softmax(z) - onehot(t)'
+    """
+    from glo_dsl.lang.show import show as show_expression
+    from glo_dsl.passes.pipeline import derive
+
+    return show_expression(next(iter(derive(loss, [wrt]).gradients.values())))
+
+
+def show(loss: Loss) -> str:
+    """The simplified value of a loss, in `.glo`."""
+    from glo_dsl.lang.show import show as show_expression
+    from glo_dsl.passes.pipeline import derive
+
+    return show_expression(derive(loss, []).value)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "compile":
+        from glo_dsl.runtime.compile import compile
+
+        return compile
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

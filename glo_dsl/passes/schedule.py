@@ -11,6 +11,7 @@ from glo_codegen.program import (
 
 from glo_dsl.ir import expr as ir
 from glo_dsl.ir.expr import Apply, Const, Expr, Var, walk
+from glo_dsl.ir.table import OPS
 from glo_dsl.lang.loss import Loss
 from glo_dsl.passes.levels import level
 
@@ -46,6 +47,9 @@ class _Scheduler:
     def place(self, node: Expr) -> None:
         """Gives a node its operand and, if it is computed, its place in a phase."""
         match node:
+            case Const() if node.type.kind == "bool":  # targets know no literal conditions, only comparisons
+                self.operands[node] = name = self._name()
+                self.uniform.append(Instr(name, OPS["eq"], (node.value, 1.0), "bool", Rate.UNIFORM))
             case Const():
                 self.operands[node] = node.value
             case Var():

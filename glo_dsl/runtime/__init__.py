@@ -1,0 +1,1 @@
+"""Programs to callables: building, caching, the calling contract, the standalone module."""

@@ -1,0 +1,203 @@
+"""What every C translation unit begins with: elementary functions that vectorise, and the driver over blocks of rows."""
+
+PREAMBLE = r"""
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef GLO_DOUBLE
+typedef double real;
+typedef int64_t word;
+#define LIBM(name) name
+#else
+typedef float real;
+typedef int32_t word;
+#define LIBM(name) name##f
+#endif
+#define R(x) ((real)(x))
+#define INLINE static inline __attribute__((always_inline, unused))
+
+INLINE real from_bits(word i) { real x; memcpy(&x, &i, sizeof x); return x; }
+INLINE word to_bits(real x) { word i; memcpy(&i, &x, sizeof i); return i; }
+
+// A NaN wins, so that it poisons its row.
+INLINE real real_max(real a, real b) { return (a > b || a != a) ? a : b; }
+INLINE real real_min(real a, real b) { return (a < b || a != a) ? a : b; }
+#pragma omp declare reduction(real_max : real : omp_out = real_max(omp_out, omp_in)) initializer(omp_priv = -INFINITY)
+#pragma omp declare reduction(real_min : real : omp_out = real_min(omp_out, omp_in)) initializer(omp_priv = INFINITY)
+
+INLINE real real_abs(real x) { return LIBM(fabs)(x); }
+INLINE real real_sqrt(real x) { return LIBM(sqrt)(x); }
+INLINE real real_floor(real x) { return LIBM(floor)(x); }
+INLINE real real_sin(real x) { return LIBM(sin)(x); }
+INLINE real real_cos(real x) { return LIBM(cos)(x); }
+INLINE real real_erf(real x) { return LIBM(erf)(x); }
+INLINE real real_pow(real x, real y) { return LIBM(pow)(x, y); }
+INLINE real real_sign(real x) { return x > 0 ? R(1) : x < 0 ? R(-1) : x; }
+
+// exp: x = k ln 2 + r, |r| <= ln(2)/2, Taylor polynomial in r, then 2^k put into the exponent. Branch-free.
+#ifdef GLO_DOUBLE
+INLINE real real_exp(real x) {
+    const double shift = 0x1.8p52;  // adding it rounds to an integer, which then stands in the low bits
+    double xc = x > 709.79 ? 709.79 : x < -708.39 ? -708.39 : x;
+    double kd = xc * 0x1.71547652b82fep0 + shift;
+    word k = to_bits(kd) - to_bits(shift);
+    kd -= shift;
+    double r = (xc - kd * 0x1.62e42fefa3800p-1) - kd * 0x1.ef35793c76730p-45;
+    double p = 1.0 / 6227020800.0;
+    p = p * r + 1.0 / 479001600.0; p = p * r + 1.0 / 39916800.0; p = p * r + 1.0 / 3628800.0;
+    p = p * r + 1.0 / 362880.0; p = p * r + 1.0 / 40320.0; p = p * r + 1.0 / 5040.0;
+    p = p * r + 1.0 / 720.0; p = p * r + 1.0 / 120.0; p = p * r + 1.0 / 24.0; p = p * r + 1.0 / 6.0;
+    p = p * r + 0.5;
+    p = p * r * r + r + 1.0;
+    double y = p * from_bits((k + 1022) << 52) * 2.0;
+    y = x > 709.782712893384 ? INFINITY : x < -708.39 ? 0.0 : y;
+    return x != x ? x : y;
+}
+#else
+INLINE real real_exp(real x) {
+    float xc = x > 88.8f ? 88.8f : x < -104.0f ? -104.0f : x;
+    float kd = __builtin_rintf(xc * 0x1.715476p0f);
+    float r = (xc - kd * 0x1.62e400p-1f) - kd * 0x1.7f7d1cp-20f;
+    float p = 1.0f / 5040.0f;
+    p = p * r + 1.0f / 720.0f; p = p * r + 1.0f / 120.0f; p = p * r + 1.0f / 24.0f; p = p * r + 1.0f / 6.0f;
+    p = p * r + 0.5f;
+    p = p * r * r + r + 1.0f;
+    word k = (word)kd, half = k >> 1;  // in two factors, so that results below the normal range come out right
+    float y = p * from_bits((half + 127) << 23) * from_bits((k - half + 127) << 23);
+    y = x > 88.72283f ? INFINITY : y;
+    return x != x ? x : y;
+}
+#endif
+
+// log: x = 2^e m with m in [sqrt(1/2), sqrt(2)); log(m) by the series in s = (m-1)/(m+1), arranged as in fdlibm.
+INLINE real real_log(real x) {
+#ifdef GLO_DOUBLE
+    const real tiny = 0x1p-1022, up = 0x1p54, up_log2 = 54;
+    const word half_sqrt = 0x3fe6a09e667f3bcd;
+    const int digits = 52;
+#else
+    const real tiny = 0x1p-126f, up = 0x1p25f, up_log2 = 25;
+    const word half_sqrt = 0x3f3504f3;
+    const int digits = 23;
+#endif
+    real scaled = x < tiny ? x * up : x;
+    word bits = to_bits(scaled) - half_sqrt;
+    word exponent = bits & ~(((word)1 << digits) - 1);
+    real m = from_bits(to_bits(scaled) - exponent);
+#ifdef GLO_DOUBLE
+    real e = from_bits(((exponent >> 52) + 1075) | 0x4330000000000000) - (0x1p52 + 1075.0);
+#else
+    real e = (real)(exponent >> 23);
+#endif
+    e = x < tiny ? e - up_log2 : e;
+    real f = m - R(1), s = f / (R(2) + f), z = s * s, square = R(0.5) * f * f;
+#ifdef GLO_DOUBLE
+    real q = 2.0 / 21.0;
+    q = q * z + 2.0 / 19.0; q = q * z + 2.0 / 17.0; q = q * z + 2.0 / 15.0; q = q * z + 2.0 / 13.0;
+    q = q * z + 2.0 / 11.0; q = q * z + 2.0 / 9.0; q = q * z + 2.0 / 7.0; q = q * z + 2.0 / 5.0; q = q * z + 2.0 / 3.0;
+    const real ln2_hi = 0x1.62e42fee00000p-1, ln2_lo = 0x1.a39ef35793c76p-33;
+#else
+    real q = 2.0f / 11.0f;
+    q = q * z + 2.0f / 9.0f; q = q * z + 2.0f / 7.0f; q = q * z + 2.0f / 5.0f; q = q * z + 2.0f / 3.0f;
+    const real ln2_hi = 0x1.62e300p-1f, ln2_lo = 0x1.2fefa2p-17f;
+#endif
+    real y = e * ln2_hi - ((square - (s * (square + q * z) + e * ln2_lo)) - f);
+    y = x == INFINITY ? INFINITY : y;
+    y = x == 0 ? -INFINITY : y;
+    return (x < 0 || x != x) ? R(NAN) : y;
+}
+
+// Both by Kahan's trick: the rounding error of exp or 1 + x cancels between numerator and denominator.
+INLINE real real_expm1(real x) {
+    real u = real_exp(x), d = u - R(1);
+    real y = d * x / real_log(u);
+    y = u == R(1) ? x : y;
+    y = d == R(-1) ? R(-1) : y;
+    return u == INFINITY ? u : y;
+}
+INLINE real real_log1p(real x) {
+    real u = R(1) + x, y = real_log(u) * x / (u - R(1));
+    y = u == R(1) ? x : y;
+    return u == INFINITY ? u : y;
+}
+INLINE real real_sigmoid(real x) {
+    real e = real_exp(-real_abs(x)), y = R(1) / (R(1) + e);
+    return x >= 0 ? y : e * y;
+}
+INLINE real real_softplus(real x) { return real_max(x, R(0)) + real_log1p(real_exp(-real_abs(x))); }
+INLINE real real_tanh(real x) {
+    real a = real_abs(x), e = real_expm1(R(2) * (a > R(20) ? R(20) : a)), y = e / (e + R(2));
+    y = x < 0 ? -y : y;
+    return x != x ? x : y;
+}
+INLINE real real_xlogy(real a, real b) { return (a == 0 && b == b) ? R(0) : a * real_log(b); }
+
+enum { REDUCE_NONE, REDUCE_SUM, REDUCE_MEAN };
+
+typedef struct {
+    int64_t rows, classes, ignore_index, reduction;
+    const void *const *in;        // one pointer per input
+    const int64_t *stride;        // two per input, in elements: from row to row, from class to class
+    const double *params;
+    void *const *out;             // one contiguous array per gradient, in the order of the program
+    real *loss;                   // `rows` values, or a single one when reduced
+    int64_t bad_row, bad_class;   // set when a class index is out of range
+} glo_call;
+
+typedef double (*glo_block)(const glo_call *call, int64_t first, int64_t last, real scale, real *scratch);
+
+// The class input k of row r.
+#define CLASS_INDEX(call, k, r) (((const int64_t *)(call)->in[k])[(r) * (call)->stride[2 * (k)]])
+
+INLINE int is_ignored(const glo_call *call, const int *class_inputs, int n, int64_t r) {
+    int ignored = 0;
+    for (int i = 0; i < n; i++) ignored |= CLASS_INDEX(call, class_inputs[i], r) == call->ignore_index;
+    return ignored;
+}
+
+// Number of rows that count; or -1 when a class index is out of range.
+static int64_t glo_count(glo_call *call, const int *class_inputs, int n) {
+    if (n == 0) return call->rows;
+    int64_t counted = 0;
+    for (int64_t r = 0; r < call->rows; r++) {
+        if (is_ignored(call, class_inputs, n, r)) continue;
+        for (int i = 0; i < n; i++) {
+            int64_t t = CLASS_INDEX(call, class_inputs[i], r);
+            if (t < 0 || t >= call->classes) { call->bad_row = r; call->bad_class = t; return -1; }
+        }
+        counted++;
+    }
+    return counted;
+}
+
+// Blocks of rows, each summed by itself and the sums added in order: the same result for any number of threads.
+static int glo_run(glo_call *call, glo_block block, const int *class_inputs, int n, int scratch_rows) {
+    int64_t counted = glo_count(call, class_inputs, n);
+    if (counted < 0) return 1;
+    int64_t width = call->classes > 0 ? call->classes : 1;
+    int64_t step = width >= 4096 ? 1 : 4096 / width, blocks = (call->rows + step - 1) / step;
+    real scale = call->reduction == REDUCE_MEAN ? R(1.0 / (double)counted) : R(1);
+    double *sums = malloc(sizeof(double) * (size_t)(blocks ? blocks : 1));
+    int failed = sums == NULL;
+    if (failed) return 2;
+    #pragma omp parallel if (blocks > 1 && call->rows * width >= 32768) reduction(| : failed)
+    {
+        real *scratch = malloc(sizeof(real) * (size_t)(scratch_rows * width + 1));
+        failed |= scratch == NULL;
+        #pragma omp for schedule(static)
+        for (int64_t b = 0; b < blocks; b++) {
+            int64_t last = (b + 1) * step < call->rows ? (b + 1) * step : call->rows;
+            if (scratch != NULL) sums[b] = block(call, b * step, last, scale, scratch);
+        }
+        free(scratch);
+    }
+    double total = 0;
+    for (int64_t b = 0; b < blocks; b++) total += sums[b];
+    free(sums);
+    if (call->reduction == REDUCE_MEAN) total /= (double)counted;
+    if (call->reduction != REDUCE_NONE) call->loss[0] = (real)total;
+    return failed ? 2 : 0;
+}
+"""

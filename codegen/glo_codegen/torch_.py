@@ -1,0 +1,137 @@
+"""Program to eager PyTorch: any device, any floating dtype, differentiable by autograd; the oracle of the others."""
+
+from __future__ import annotations
+
+import math
+
+from glo_codegen.program import CLASSES, LOSS, POSITION, Load, Operand, Program, Rate, Reduce, Step, parameter
+from glo_codegen.text import Lines
+
+LAUNCH = "launch_torch"
+"""Name of the emitted function."""
+
+DOC = '''"""Loss per row and gradients of the batch.
+
+    inputs: tensors in the order of the loss: [rows, classes] per class, [rows] per sample, [classes] shared.
+    params: [K] tensor of all parameters; scale: one number that multiplies every gradient.
+    Returns the loss [rows] and a dict of gradients shaped like the inputs, [rows] for parameters.
+    """'''
+
+
+def emit_torch(program: Program) -> str:
+    """A module with one function `launch_torch(inputs, params, wrt, scale, ignore_index)`.
+
+    It needs `import torch` alone. Rows whose class index is `ignore_index` give zeros; any other index outside
+    [0, classes) raises IndexError, at the price of a device synchronisation, which no other target pays.
+    """
+    lines = Lines()
+    lines.add("import torch", "", "")
+    with lines.block(f"def {LAUNCH}(inputs, params, wrt, scale, ignore_index):"):
+        lines.add(DOC)
+        _prologue(program, lines)
+        for step in program.uniform:
+            lines.add(_step(program, step))
+        for phase in program.phases:
+            for step in (*phase.scalars, *phase.row):
+                lines.add(_step(program, step))
+            for reduction in phase.reductions:
+                lines.add(_reduce(reduction))
+        _epilogue(program, lines)
+    return lines.text()
+
+
+def _prologue(program: Program, lines: Lines) -> None:
+    if program.inputs:
+        lines.add(f"{', '.join(f'in{n}' for n in range(len(program.inputs)))}, = inputs")
+    reals = [f"in{n}" for n, i in enumerate(program.inputs) if i.kind == "real"]
+    lines.add(f"dtype = torch.promote_types(torch.float32, {_promoted(reals)})")
+    lines.add(f"device = in0.device", f"rows = {_rows(program)}")
+    lines.add(*_literals())
+    if program.by_rows:
+        per_class = next((n for n, i in enumerate(program.inputs) if i.rate == Rate.CLASS), 0)
+        lines.add(f"C = in{per_class}.shape[-1]", f"{CLASSES} = literal(C)")
+        lines.add(f"{POSITION} = torch.arange(C, device=device)[None, :]")
+    for k, name in enumerate(program.params):
+        lines.add(f"{parameter(name)} = params[{k}].to(dtype)")
+    _valid(program, lines)
+
+
+def _promoted(reals: list[str]) -> str:
+    if not reals:
+        return "torch.float32"
+    text = f"{reals[0]}.dtype"
+    for name in reals[1:]:
+        text = f"torch.promote_types({text}, {name}.dtype)"
+    return text
+
+
+def _literals() -> tuple[str, ...]:
+    return ("", "def literal(value):", "    return torch.full((), value, dtype=dtype, device=device)", "")
+
+
+def _rows(program: Program) -> str:
+    n = next((n for n, i in enumerate(program.inputs) if i.per_sample), None)
+    return "1" if n is None else f"in{n}.shape[0]"
+
+
+def _valid(program: Program, lines: Lines) -> None:
+    """Class indices made safe to use, and which rows count."""
+    places = [n for n, i in enumerate(program.inputs) if i.kind == "class"]
+    if not places:
+        return
+    lines.add("valid = " + " & ".join(f"(in{n} != ignore_index)" for n in places))
+    for n in places:
+        lines.add(f"in{n} = torch.where(valid, in{n}, 0)")
+        lines.add(f"if rows and not bool(((in{n} >= 0) & (in{n} < C)).all()):")
+        lines.add(f'    raise IndexError(f"a class index is outside [0, {{C}})")')
+    lines.add("valid = valid[:, None]")
+
+
+def _step(program: Program, step: Step) -> str:
+    if isinstance(step, Load):
+        return f"{step.out} = {_load(program, step)}"
+    return f"{step.out} = {step.op.torch.format(*(_operand(a) for a in step.args))}"
+
+
+def _load(program: Program, load: Load) -> str:
+    n = next(n for n, i in enumerate(program.inputs) if i.name == load.input)
+    entry = program.inputs[n]
+    convert = {"real": ".to(dtype)", "bool": ".to(torch.bool)", "class": ""}[entry.kind]
+    if entry.rate != Rate.CLASS:
+        return f"in{n}[:, None]{convert}"
+    row = f"in{n}" if entry.per_sample else f"in{n}.expand(rows, C)"
+    return f"{row}{convert}" + (f".gather(-1, {load.at})" if load.at else "")
+
+
+def _operand(operand: Operand) -> str:
+    if isinstance(operand, str):
+        return operand
+    if math.isnan(operand) or math.isinf(operand):
+        return f'literal(float("{operand}"))'
+    return f"literal({operand!r})"
+
+
+def _reduce(reduction: Reduce) -> str:
+    return f"{reduction.out} = {reduction.op.torch.format(_operand(reduction.arg))}"
+
+
+def _epilogue(program: Program, lines: Lines) -> None:
+    class_inputs = bool(program.class_inputs)
+    stores = {s.output: s.value for phase in program.phases for s in phase.stores}
+    loss = next(value for output, value in program.results if output == LOSS)
+    lines.add(f"loss = {_masked(loss, class_inputs)}.expand(rows, 1)[:, 0]", "gradients = {}")
+    for name in program.gradients:
+        output = f"grad_{name}"
+        operand = stores.get(output, dict(program.results).get(output))
+        assert operand is not None
+        value = f"({_masked(operand, class_inputs)} * scale)"
+        shaped = f"{value}.expand(rows, C).contiguous()" if output in stores else f"{value}.expand(rows, 1)[:, 0]"
+        n = next((n for n, i in enumerate(program.inputs) if i.name == name), None)
+        convert = "" if n is None else f".to(in{n}.dtype)"
+        lines.add(f"if {name!r} in wrt:", f"    gradients[{name!r}] = {shaped}{convert}")
+    lines.add("return loss, gradients")
+
+
+def _masked(operand: Operand, class_inputs: bool) -> str:
+    text = _operand(operand)
+    return f"torch.where(valid, {text}, 0.0)" if class_inputs else text

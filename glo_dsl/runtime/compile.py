@@ -1,0 +1,130 @@
+"""`compile`: a loss to a callable, with the target chosen by device."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import lru_cache
+
+import torch
+from glo_codegen.program import Program
+from glo_codegen.torch_ import emit_torch
+
+from torch import Tensor
+
+from glo_dsl.errors import GloError, did_you_mean
+from glo_dsl.lang.loss import Loss
+from glo_dsl.passes.pipeline import check_filled, compile_program, differentiable
+from glo_dsl.runtime.build_c import NoCompiler
+from glo_dsl.runtime.c_kernel import CKernel, build
+from glo_dsl.runtime.contract import CompiledLoss, InputSpec, Launch, Number, Run, Spec, reducing
+from glo_dsl.runtime.load_module import load_module
+
+TARGETS = ("auto", "triton", "c", "torch")
+
+
+def compile(loss: Loss, target: str = "auto") -> CompiledLoss:
+    """The loss as a callable on tensors; see `CompiledLoss` for how to call it.
+
+    `target` "auto" takes Triton for CUDA tensors and C for tensors on the CPU; without a C compiler PyTorch serves,
+    and one warning says so. Parameters are arguments of the kernel: other values never compile anything.
+
+    Raises:
+        GloError: the loss has a hole or tells no number of classes, or the target does not exist.
+
+    >>> import torch, glo_dsl as glo
+    >>> mse = glo.compile(glo.loads("loss mse(p: real, y: real) = (p - y) ^ 2")["mse"])
+    >>> mse(torch.tensor([1.0, 3.0]), torch.tensor([0.0, 1.0]))
+    tensor(2.5000)
+    """
+    if target not in TARGETS:
+        raise GloError(f"unknown target {target}; targets are {', '.join(TARGETS)}", hint=did_you_mean(target, TARGETS))
+    check_filled(loss)
+    check_callable(loss)
+    spec = spec_of(loss)
+    builders: dict[str, Callable[[], Run]] = {
+        "triton": lambda: _triton(loss, spec), "c": lambda: _c(loss), "torch": lambda: _torch(loss, spec),
+    }  # fmt: skip
+
+    def choose(device: torch.device) -> Run:
+        if target == "c" and device.type != "cpu":
+            raise ValueError(f"target c runs on the CPU, not on {device}")
+        if target != "auto":
+            return builders[target]()
+        if device.type != "cpu":
+            return builders["triton" if device.type == "cuda" else "torch"]()
+        try:
+            return builders["c"]()
+        except NoCompiler as reason:
+            _warn_once(str(reason))
+            return builders["torch"]()
+
+    return CompiledLoss(spec, choose)
+
+
+@lru_cache(maxsize=None)
+def _warn_once(reason: str) -> None:
+    warnings.warn(f"{reason}; losses on the CPU run as PyTorch operations, several times slower", stacklevel=4)
+
+
+def check_callable(loss: Loss) -> None:
+    """Refuses a loss that cannot know the number of classes.
+
+    Raises:
+        GloError: it has class indices but no input with the class axis.
+    """
+    per_class = any(v.type.per_class and v.type.per_sample for v in loss.inputs)
+    if not per_class and any(v.type.kind == "class" or v.type.per_class for v in loss.inputs):
+        raise GloError(
+            f"no input of {loss.name} tells the number of classes", loss.span, "declare one as real[C]", loss.source
+        )
+
+
+def spec_of(loss: Loss) -> Spec:
+    """What a call of the loss has to provide."""
+    inputs = tuple(
+        InputSpec(v.name, v.type.kind, rows=v.type.per_class, shared=not v.type.per_sample) for v in loss.inputs
+    )
+    return Spec(loss.name, inputs, tuple((p.name, p.default) for p in loss.params))
+
+
+def whole_program(loss: Loss) -> Program:
+    """The Program with every gradient that exists."""
+    return compile_program(loss, [v.name for v in differentiable(loss)])
+
+
+def _triton(loss: Loss, spec: Spec) -> Run:
+    from glo_codegen.triton import emit_triton
+
+    launch: Launch = load_module(emit_triton(whole_program(loss))).launch
+    return reducing(spec, launch, torch.float32)
+
+
+def _torch(loss: Loss, spec: Spec) -> Run:
+    @lru_cache(maxsize=None)
+    def variant(wrt: tuple[str, ...]) -> Run:
+        return reducing(spec, load_module(emit_torch(compile_program(loss, wrt))).launch_torch)
+
+    def run(
+        inputs: tuple[Tensor, ...], params: tuple[Number, ...], wrt: tuple[str, ...], reduction: str, ignore_index: int
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        with torch.no_grad():
+            return variant(wrt)(inputs, params, wrt, reduction, ignore_index)
+
+    return run
+
+
+def _c(loss: Loss) -> Run:
+    @lru_cache(maxsize=None)
+    def variant(wrt: tuple[str, ...], double: bool) -> CKernel:
+        return build([compile_program(loss, wrt)], double)[0]
+
+    variant(tuple(v.name for v in loss.inputs if v.type.kind == "real")[:1], False)  # fails here if there is no compiler
+
+    def run(
+        inputs: tuple[Tensor, ...], params: tuple[Number, ...], wrt: tuple[str, ...], reduction: str, ignore_index: int
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        double = any(t.dtype == torch.float64 for t in inputs)
+        return variant(wrt, double).run(inputs, params, reduction, ignore_index)
+
+    return run

@@ -1,0 +1,345 @@
+"""The calling contract of a compiled loss: shapes, reductions, autograd. Imports torch alone.
+
+This file is also copied, as it stands, into every module that `glo-compile` writes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Number = float | Tensor
+REDUCTIONS = ("mean", "sum", "none")
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """An input: `kind` is real, bool or class; `rows` says whether it has the class axis, `shared` that it lacks the
+    batch axes."""
+
+    name: str
+    kind: str
+    rows: bool
+    shared: bool = False
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a call has to provide: inputs in order, parameters with their defaults."""
+
+    name: str
+    inputs: tuple[InputSpec, ...]
+    params: tuple[tuple[str, float], ...]
+
+    @property
+    def by_rows(self) -> bool:
+        return any(i.rows for i in self.inputs)
+
+    @property
+    def differentiable(self) -> tuple[str, ...]:
+        return tuple(i.name for i in self.inputs if i.kind == "real") + tuple(name for name, _ in self.params)
+
+
+Run = Callable[[tuple[Tensor, ...], tuple[Number, ...], tuple[str, ...], str, int], tuple[Tensor, dict[str, Tensor]]]
+"""A kernel: (inputs, params, wrt, reduction, ignore_index) -> (loss, gradients).
+
+Inputs are [rows, classes], [rows] or, shared, [classes], of any strides. The loss is a scalar, or [rows] for "none".
+Gradients are those of the reduced loss: shaped like the input, [rows, classes] for a shared one and [rows] for a
+parameter, whose contributions the caller adds up.
+"""
+
+Launch = Callable[[tuple[Tensor, ...], Tensor, tuple[str, ...], Tensor, int], tuple[Tensor, dict[str, Tensor]]]
+"""A generated `launch`: (inputs, params [K], wrt, scale [1], ignore_index) -> (loss [rows], gradients)."""
+
+
+def reducing(spec: Spec, launch: Launch, dtype: torch.dtype | None = None) -> Run:
+    """A kernel out of a generated `launch`, which knows rows only: counts, scales and sums around it, on the device.
+
+    `dtype` is that of parameters and scale; None takes the widest of the inputs.
+    """
+    constants: dict[tuple[Any, ...], Tensor] = {}
+
+    def constant(values: tuple[Number, ...], like: Tensor, kind: torch.dtype) -> Tensor:
+        if any(isinstance(v, Tensor) for v in values):
+            return torch.stack([torch.as_tensor(v, device=like.device).to(kind) for v in values])
+        key = (values, like.device, kind)
+        if key not in constants:
+            if len(constants) > 64:
+                constants.clear()
+            constants[key] = torch.tensor(values, dtype=kind, device=like.device)
+        return constants[key]
+
+    def run(
+        inputs: tuple[Tensor, ...], params: tuple[Number, ...], wrt: tuple[str, ...], reduction: str, ignore_index: int
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        kind = dtype or _widest(spec, inputs)
+        scale = constant((1.0,), inputs[0], kind)
+        if reduction == "mean":
+            scale = scale / _counted(spec, inputs, ignore_index)
+        loss, gradients = launch(inputs, constant(params, inputs[0], kind), wrt, scale, ignore_index)
+        if reduction == "sum":
+            loss = loss.sum()
+        elif reduction == "mean":
+            loss = loss.sum() * scale[0]
+        return loss, gradients
+
+    return run
+
+
+def _widest(spec: Spec, inputs: tuple[Tensor, ...]) -> torch.dtype:
+    double = any(t.dtype == torch.float64 for i, t in zip(spec.inputs, inputs) if i.kind == "real")
+    return torch.float64 if double else torch.float32
+
+
+def _counted(spec: Spec, inputs: tuple[Tensor, ...], ignore_index: int) -> Tensor | float:
+    """How many rows count: a number, or a tensor on the device when rows may be ignored."""
+    targets = [t for i, t in zip(spec.inputs, inputs) if i.kind == "class"]
+    if not targets:
+        rows = next(t.shape[0] for i, t in zip(spec.inputs, inputs) if not i.shared)
+        return float(rows) if rows else math.nan
+    valid = targets[0] != ignore_index
+    for target in targets[1:]:
+        valid = valid & (target != ignore_index)
+    return valid.sum()
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """The tensors of a call as rows, and the shape that losses and gradients go back to."""
+
+    rows: tuple[Tensor, ...]
+    shape: tuple[int, ...]
+    axis: int
+
+    def restore(self, entry: InputSpec, gradient: Tensor, like: Tensor) -> Tensor:
+        """The gradient of an input in the layout of the call."""
+        if entry.shared:
+            return gradient.sum(0).to(like.dtype)
+        if entry.rows:
+            full = gradient.reshape(*self.shape, gradient.shape[-1]).movedim(-1, self.axis)
+        else:
+            full = gradient.reshape(self.shape)
+        return full.sum_to_size(like.shape) if full.shape != like.shape else full
+
+
+class CompiledLoss:
+    """A loss as a function of tensors.
+
+    Call it as `fn(*inputs, reduction="mean", ignore_index=-100, dim=1, **params)`. Inputs per class are
+    (N, C, d1, ...), or (C,) for a single sample, with the class axis at `dim`; inputs per sample have the same shape
+    without it; a class index is an integer tensor. Strides may be anything. float16, bfloat16 and float32 are
+    computed in float32, float64 in float64 where the target has it. Parameters are floats or tensors with one
+    element, differentiable if they require it.
+
+    Raises:
+        TypeError: an unknown or missing argument. ValueError: shapes or dtypes that do not fit.
+        IndexError: a class index out of range, where it can be seen without waiting for the device.
+    """
+
+    def __init__(self, spec: Spec, choose: Callable[[torch.device], Run]) -> None:
+        self.spec = spec
+        self._choose = choose
+        self._runs: dict[torch.device, Run] = {}
+        self.__name__ = spec.name
+
+    def __repr__(self) -> str:
+        inputs = ", ".join(i.name for i in self.spec.inputs)
+        params = "".join(f", {name}={value:g}" for name, value in self.spec.params)
+        return f"<compiled loss {self.spec.name}({inputs}{params})>"
+
+    def __call__(
+        self, *inputs: Tensor, reduction: str = "mean", ignore_index: int = -100, dim: int = 1, **params: Number
+    ) -> Tensor:
+        """The loss: a scalar for "mean" and "sum", one value per sample for "none"."""
+        values = self._parameters(params)
+        _check_reduction(reduction)
+        batch = self._batch(inputs, dim)
+        tensors = [v for v in (*inputs, *values) if isinstance(v, Tensor)]
+        if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
+            loss: Tensor = _Function.apply(self, batch, reduction, ignore_index, *inputs, *values)  # type: ignore[no-untyped-call]
+        else:
+            loss, _ = self._run(batch.rows[0].device)(batch.rows, values, (), reduction, ignore_index)
+        return loss.reshape(batch.shape) if reduction == "none" else loss
+
+    def value_and_grad(
+        self,
+        *inputs: Tensor,
+        wrt: Sequence[str] | None = None,
+        reduction: str = "mean",
+        ignore_index: int = -100,
+        dim: int = 1,
+        **params: Number,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss and its gradients in one pass, without autograd.
+
+        `wrt` names the inputs and parameters to differentiate by; by default the first real input, that is the
+        prediction. With reduction "none" the gradients are those of the sum.
+        """
+        values = self._parameters(params)
+        _check_reduction(reduction)
+        wanted = (self.spec.differentiable[0],) if wrt is None else tuple(wrt)
+        for name in wanted:
+            if name not in self.spec.differentiable:
+                raise ValueError(f"{self.spec.name} has no gradient for {name}; it has: {', '.join(self.spec.differentiable)}")
+        batch = self._batch(inputs, dim)
+        loss, gradients = self._run(batch.rows[0].device)(batch.rows, values, wanted, reduction, ignore_index)
+        named = dict(zip((i.name for i in self.spec.inputs), zip(self.spec.inputs, inputs)))
+        shaped = {n: batch.restore(named[n][0], g, named[n][1]) if n in named else g.sum() for n, g in gradients.items()}
+        return (loss.reshape(batch.shape) if reduction == "none" else loss), shaped
+
+    def module(self, learnable: Sequence[str] = (), reduction: str = "mean", ignore_index: int = -100, dim: int = 1,
+               **params: float) -> LossModule:  # fmt: skip
+        """The loss as a `torch.nn.Module`; parameters named in `learnable` become `nn.Parameter`s."""
+        return LossModule(self, learnable, reduction, ignore_index, dim, params)
+
+    def _run(self, device: torch.device) -> Run:
+        if device not in self._runs:
+            self._runs[device] = self._choose(device)
+        return self._runs[device]
+
+    def _parameters(self, given: dict[str, Number]) -> tuple[Number, ...]:
+        known = [name for name, _ in self.spec.params]
+        for name, value in given.items():
+            if name not in known:
+                has = f"its parameters are {', '.join(known)}" if known else "it has no parameters"
+                raise TypeError(f"{self.spec.name} has no parameter {name}; {has}")
+            if isinstance(value, Tensor) and value.numel() != 1:
+                raise ValueError(f"parameter {name} must have one element, got shape {tuple(value.shape)}")
+        values = (given.get(name, default) for name, default in self.spec.params)
+        return tuple(v.reshape(()) if isinstance(v, Tensor) else float(v) for v in values)
+
+    def _batch(self, inputs: tuple[Tensor, ...], dim: int) -> _Batch:
+        if len(inputs) != len(self.spec.inputs):
+            names = ", ".join(i.name for i in self.spec.inputs)
+            raise TypeError(f"{self.spec.name} takes {len(self.spec.inputs)} inputs ({names}), got {len(inputs)}")
+        for entry, tensor in zip(self.spec.inputs, inputs):
+            _check_kind(entry, tensor)
+        if len({tensor.device for tensor in inputs}) > 1:
+            raise ValueError(f"the inputs of {self.spec.name} are on different devices")
+        return self._by_rows(inputs, dim) if self.spec.by_rows else self._elementwise(inputs)
+
+    def _elementwise(self, inputs: tuple[Tensor, ...]) -> _Batch:
+        shapes = {t.shape for t in inputs}
+        if len(shapes) > 1:
+            try:
+                inputs = tuple(torch.broadcast_tensors(*inputs))  # type: ignore[no-untyped-call]
+            except RuntimeError:
+                raise ValueError(f"the inputs of {self.spec.name} have shapes {_shapes(inputs)}, which do not fit") from None
+        return _Batch(tuple(t.reshape(-1) for t in inputs), tuple(inputs[0].shape), 0)
+
+    def _by_rows(self, inputs: tuple[Tensor, ...], dim: int) -> _Batch:
+        entry, first = next((i, t) for i, t in zip(self.spec.inputs, inputs) if i.rows and not i.shared)
+        if first.dim() == 0:
+            raise ValueError(f"{entry.name} needs a class axis, got a scalar")
+        axis = 0 if first.dim() == 1 else dim % first.dim() if -first.dim() <= dim < first.dim() else -1
+        if axis < 0:
+            raise ValueError(f"dim={dim} is no axis of {entry.name} with shape {tuple(first.shape)}")
+        classes, shape = first.shape[axis], (*first.shape[:axis], *first.shape[axis + 1 :])
+        rows = []
+        for spec, tensor in zip(self.spec.inputs, inputs):
+            expected = (classes,) if spec.shared else first.shape if spec.rows else shape
+            if tuple(tensor.shape) != tuple(expected):
+                raise ValueError(
+                    f"{spec.name} must have shape {tuple(expected)} to go with {entry.name}, got {tuple(tensor.shape)}"
+                )
+            if spec.shared:
+                rows.append(tensor)
+            elif spec.rows:
+                rows.append(tensor if tensor.dim() == 2 and axis == 1 else tensor.movedim(axis, -1).reshape(-1, classes))
+            else:
+                rows.append(tensor if tensor.dim() == 1 else tensor.reshape(-1))
+        return _Batch(tuple(rows), shape, axis)
+
+
+def _check_reduction(reduction: str) -> None:
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"reduction must be one of {', '.join(REDUCTIONS)}, got {reduction!r}")
+
+
+def _check_kind(entry: InputSpec, tensor: Tensor) -> None:
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"{entry.name} must be a tensor, got {type(tensor).__name__}")
+    if entry.kind == "class" and (tensor.is_floating_point() or tensor.dtype == torch.bool):
+        raise ValueError(f"{entry.name} holds class indices and must be an integer tensor, got {tensor.dtype}")
+    if entry.kind == "real" and not tensor.is_floating_point():
+        raise ValueError(f"{entry.name} must be a floating point tensor, got {tensor.dtype}")
+
+
+def _shapes(tensors: Sequence[Tensor]) -> str:
+    return " and ".join(str(tuple(t.shape)) for t in tensors)
+
+
+class _Function(torch.autograd.Function):
+    """Computes the gradients in the forward pass and hands them out, times the upstream gradient, in the backward."""
+
+    @staticmethod
+    def forward(ctx: Any, fn: CompiledLoss, batch: _Batch, reduction: str, ignore_index: int, *values: Number) -> Tensor:
+        names = [i.name for i in fn.spec.inputs] + [name for name, _ in fn.spec.params]
+        wrt = tuple(name for name, v in zip(names, values) if isinstance(v, Tensor) and v.requires_grad)
+        params = values[len(fn.spec.inputs) :]
+        loss, gradients = fn._run(batch.rows[0].device)(batch.rows, params, wrt, reduction, ignore_index)
+        ctx.save_for_backward(*gradients.values())
+        ctx.names, ctx.wrt, ctx.spec, ctx.batch, ctx.reduction = names, tuple(gradients), fn.spec, batch, reduction
+        ctx.like = dict(zip(names, values))
+        return loss
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        found = dict(zip(ctx.wrt, ctx.saved_tensors))
+        entries = {i.name: i for i in ctx.spec.inputs}
+        result: list[Tensor | None] = [None, None, None, None]
+        for name in ctx.names:
+            gradient = found.get(name)
+            if gradient is None:
+                result.append(None)
+                continue
+            scaled = _times(gradient, upstream, ctx.reduction)
+            like = ctx.like[name]
+            whole = ctx.batch.restore(entries[name], scaled, like) if name in entries else scaled.sum().to(like.dtype)
+            result.append(whole)
+        return tuple(result)
+
+
+def _times(gradient: Tensor, upstream: Tensor, reduction: str) -> Tensor:
+    """The gradient times the upstream one; the usual 1 of `loss.backward()` costs nothing where it can be seen."""
+    if reduction == "none":
+        per_row = upstream.reshape(-1)
+        return gradient * (per_row[:, None] if gradient.dim() == 2 else per_row).to(gradient.dtype)
+    if upstream.device.type == "cpu" and upstream.item() == 1.0:
+        return gradient
+    return gradient * upstream.to(gradient.dtype)
+
+
+class LossModule(torch.nn.Module):
+    """A compiled loss as a module; its parameters are buffers of plain numbers, the learnable ones `nn.Parameter`s."""
+
+    def __init__(
+        self, fn: CompiledLoss, learnable: Sequence[str], reduction: str, ignore_index: int, dim: int, params: dict[str, float]
+    ) -> None:
+        super().__init__()
+        _check_reduction(reduction)
+        fn._parameters(dict(params))
+        known = {**dict(fn.spec.params), **params}
+        for name in learnable:
+            if name not in known:
+                raise TypeError(f"{fn.spec.name} has no parameter {name}")
+            self.register_parameter(f"param_{name}", torch.nn.Parameter(torch.tensor(float(known[name]))))
+        self.fn, self.reduction, self.ignore_index, self.dim = fn, reduction, ignore_index, dim
+        self.learnable = tuple(learnable)
+        self.fixed = {name: value for name, value in params.items() if name not in learnable}
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """The loss of the batch."""
+        learned = {name: getattr(self, f"param_{name}") for name in self.learnable}
+        return self.fn(
+            *inputs, reduction=self.reduction, ignore_index=self.ignore_index, dim=self.dim, **self.fixed, **learned
+        )
+
+    def extra_repr(self) -> str:
+        return f"{self.fn!r}, reduction={self.reduction!r}"

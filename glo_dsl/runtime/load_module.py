@@ -1,0 +1,29 @@
+"""Generated Python text to a module, from a file in the cache: Triton and tracebacks both need the file."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+
+from glo_dsl.runtime.cache import fetch, key_of
+
+
+@lru_cache(maxsize=256)
+def load_module(text: str) -> ModuleType:
+    """The module of this text. The text comes from our printers: names in it are mangled, values are literals."""
+    key = key_of(text)
+
+    def write(path: Path) -> None:
+        path.write_text(text, encoding="utf-8")
+
+    path = fetch(key, ".py", write)
+    name = f"_glo_{key}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
