@@ -24,8 +24,8 @@ class Source:
     name: str = "<string>"
 
     def line(self, number: int) -> str:
-        lines = self.text.splitlines()
-        return lines[number - 1] if 0 < number <= len(lines) else ""
+        lines = self.text.split("\n")  # not splitlines: only a line feed counts as one, as it does for the parser
+        return lines[number - 1].removesuffix("\r") if 0 < number <= len(lines) else ""
 
 
 class GloError(Exception):

@@ -56,8 +56,10 @@ def _add_def(elaborator: Elaborator, node: Node) -> None:
     if str(token) in elaborator.defs:
         raise GloError(f"{token} is defined twice", span_of(token), source=elaborator.source)
     parameters = [n for n in names.children if isinstance(n, Token)] if isinstance(names, Tree) else []
-    for parameter in parameters:
+    for place, parameter in enumerate(parameters):
         elaborator.reserve(parameter)
+        if parameter in parameters[:place]:
+            raise GloError(f"{parameter} is declared twice", span_of(parameter), source=elaborator.source)
     elaborator.defs[str(token)] = Def(str(token), tuple(str(n) for n in parameters), body)
 
 
@@ -114,6 +116,9 @@ def _type(elaborator: Elaborator, node: Node) -> tuple[Type, Interval]:
         return found
     if found[0].kind == "class":
         raise GloError("a class index varies over the batch", span_of(node), "leave out shared", elaborator.source)
+    if not found[0].per_class:
+        hint = "one number for the whole batch is a parameter: loss name(inputs; parameter = 1)"
+        raise GloError(f"shared {word} has nothing to vary over", span_of(node), hint, elaborator.source)
     return make_type(found[0].kind, found[0].axes & {CLASS}), found[1]
 
 
@@ -176,13 +181,14 @@ def _check_body(source: Source, expr: Expr, tree: object) -> None:
 
 def _text_and_doc(text: str, node: Node) -> tuple[str, str]:
     """The definition as written with the comment block directly above it, and that block's words."""
-    lines = text.splitlines(keepends=True)
+    lines = text.split("\n")
     first = node.meta.line - 1
+    alone = not lines[first][: node.meta.column - 1].strip()
     start = first
-    while start > 0 and lines[start - 1].lstrip().startswith("#"):
+    while alone and start > 0 and lines[start - 1].lstrip().startswith("#"):
         start -= 1
     comments = [line.strip().lstrip("#").strip() for line in lines[start:first]]
-    offset = sum(len(line) for line in lines[:start])
+    offset = sum(len(line) + 1 for line in lines[:start]) if alone else node.meta.start_pos
     line_end = text.find("\n", node.meta.end_pos)
     tail = text[node.meta.end_pos : line_end if line_end >= 0 else len(text)]
     end = node.meta.end_pos + (len(tail.rstrip()) if tail.lstrip().startswith("#") else 0)

@@ -17,10 +17,12 @@ from glo_dsl.lang.trampoline import Steps, run
 
 CONSTANTS: dict[str, Expr] = {"pi": const(math.pi), "inf": const(math.inf), "nan": const(math.nan), "C": CLASSES}
 
-MAX_CALLS = 10_000
-"""Distinct calls of definitions that one file may expand to."""
+MAX_TERMS = 300_000
+"""Terms that one file may expand to, those of definitions counted for every distinct call."""
 
 Scope = Mapping[str, Expr]
+Names = dict[str, Expr]
+"""The names in scope. A `let` adds to it and takes back what it added: thousands nested must not copy it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Elaborator:
     defs: dict[str, Def] = field(default_factory=dict)
     _expanded: dict[tuple[object, ...], Expr] = field(default_factory=dict)
     _expanding: list[str] = field(default_factory=list)
+    _terms: int = 0
 
     def expression(self, tree: Node | Token, scope: Scope) -> Expr:
         """The expression that `tree` means where `scope` names the local values.
@@ -51,12 +54,15 @@ class Elaborator:
         Raises:
             GloError: an unknown name, a wrong number of arguments, kinds or axes that do not fit.
         """
-        return run(self._expr(tree, scope))
+        return run(self._expr(tree, dict(scope)))
 
-    def _expr(self, tree: Node | Token, scope: Scope) -> Steps[Expr]:
+    def _expr(self, tree: Node | Token, scope: Names) -> Steps[Expr]:
+        self._terms += 1
+        if self._terms > MAX_TERMS:
+            raise self._fail(f"the file expands to more than {MAX_TERMS} terms", tree)
         if isinstance(tree, Token):
             return self._name(tree, scope)
-        special: Callable[[Node, Scope], Steps[Expr]] | None = getattr(self, f"_{tree.data}_tree", None)
+        special: Callable[[Node, Names], Steps[Expr]] | None = getattr(self, f"_{tree.data}_tree", None)
         if special is not None:
             return (yield special(tree, scope))
         args = []
@@ -73,7 +79,7 @@ class Elaborator:
     def _fail(self, message: str, where: Node | Token, hint: str | None = None) -> GloError:
         return GloError(message, span_of(where), hint, self.source)
 
-    def _name(self, token: Token, scope: Scope) -> Expr:
+    def _name(self, token: Token, scope: Names) -> Expr:
         found = scope.get(str(token), CONSTANTS.get(str(token)))
         if found is not None:
             return found
@@ -83,29 +89,29 @@ class Elaborator:
 
     # One method for each tree that is more than an operator applied to its children.
 
-    def _name_tree(self, tree: Node, scope: Scope) -> Steps[Expr]:
+    def _name_tree(self, tree: Node, scope: Names) -> Steps[Expr]:
         return self._name(_token(tree, 0), scope)
         yield
 
-    def _number_tree(self, tree: Node, scope: Scope) -> Steps[Expr]:
+    def _number_tree(self, tree: Node, scope: Names) -> Steps[Expr]:
         value = float(_token(tree, 0))
         if math.isinf(value):
             raise self._fail(f"{_token(tree, 0)} is too large for a float64", tree)
         return const(value)
         yield
 
-    def _true_tree(self, tree: Node, scope: Scope) -> Steps[Expr]:
+    def _true_tree(self, tree: Node, scope: Names) -> Steps[Expr]:
         return truth(True)
         yield
 
-    def _false_tree(self, tree: Node, scope: Scope) -> Steps[Expr]:
+    def _false_tree(self, tree: Node, scope: Names) -> Steps[Expr]:
         return truth(False)
         yield
 
-    def _group_tree(self, tree: Node, scope: Scope) -> Steps[Expr]:
+    def _group_tree(self, tree: Node, scope: Names) -> Steps[Expr]:
         return (yield self._expr(tree.children[0], scope))
 
-    def _neg_tree(self, tree: Node, scope: Scope) -> Steps[Expr]:
+    def _neg_tree(self, tree: Node, scope: Names) -> Steps[Expr]:
         body = tree.children[0]
         value: Expr = yield self._expr(body, scope)
         literal = isinstance(body, Tree) and (body.data == "number" or _is_infinity(body))
@@ -113,23 +119,31 @@ class Elaborator:
             return const(-value.value)
         return self._apply("neg", [value], tree)
 
-    def _let_tree(self, tree: Node, scope: Scope) -> Steps[Expr]:
-        local = dict(scope)
+    def _let_tree(self, tree: Node, scope: Names) -> Steps[Expr]:
+        hidden: list[tuple[str, Expr | None]] = []
         for binding in tree.children[:-1]:
             assert isinstance(binding, Tree)
             name = _token(binding, 0)
             self.reserve(name)
-            local[str(name)] = yield self._expr(binding.children[1], local)
-        return (yield self._expr(tree.children[-1], local))
+            value: Expr = yield self._expr(binding.children[1], scope)
+            hidden.append((str(name), scope.get(str(name))))
+            scope[str(name)] = value
+        body: Expr = yield self._expr(tree.children[-1], scope)
+        for word, before in reversed(hidden):
+            if before is None:
+                del scope[word]
+            else:
+                scope[word] = before
+        return body
 
-    def _hole_tree(self, tree: Node, scope: Scope) -> Steps[Expr]:
+    def _hole_tree(self, tree: Node, scope: Names) -> Steps[Expr]:
         args: list[Expr] = yield self._arguments(tree.children[1], scope)
         for place, arg in enumerate(args):
             if arg.type.kind != "real":
                 raise self._fail(f"term {place + 1} of the hole must be a real number, got {arg.type}", tree)
         return hole(str(tree.children[0]), tuple(args))
 
-    def _call_tree(self, tree: Node, scope: Scope) -> Steps[Expr]:
+    def _call_tree(self, tree: Node, scope: Names) -> Steps[Expr]:
         name = _token(tree, 0)
         args: list[Expr] = yield self._arguments(tree.children[1], scope)
         if str(name) in self.defs:
@@ -143,7 +157,7 @@ class Elaborator:
             error.hint = error.hint or (did_you_mean(str(name), [*FUNCTIONS, *self.defs]) if unknown else None)
             raise error.at(span_of(name if unknown else tree), self.source) from None
 
-    def _arguments(self, tree: Node | Token | None, scope: Scope) -> Steps[list[Expr]]:
+    def _arguments(self, tree: Node | Token | None, scope: Names) -> Steps[list[Expr]]:
         args: list[Expr] = []
         for child in tree.children if isinstance(tree, Tree) else ():
             if child is not None:
@@ -158,8 +172,6 @@ class Elaborator:
             raise self._fail(f"{definition.name} is defined by itself", tree, "a def cannot be recursive")
         key = (definition.name, *args)
         if key not in self._expanded:
-            if len(self._expanded) >= MAX_CALLS:
-                raise self._fail(f"more than {MAX_CALLS} calls of definitions", tree)
             self._expanding.append(definition.name)
             scope = dict(zip(definition.names, args, strict=True))
             self._expanded[key] = yield self._expr(definition.body, scope)

@@ -95,7 +95,7 @@ log1p(exp(a)) = softplus(a)
 log(sum(exp(a))) = logsumexp(a)
 log(n * a) = log(n) + log(a)            when n > 0, a >= 0
 log(a / n) = log(a) - log(n)            when n > 0, a >= 0
-log(a ^ k) = k * log(a)                 when a >= 0
+log(a ^ k) = k * log(a)                 when k != 0, a >= 0
 log(1 / a) = -log(a)                    when a >= 0
 b / softmax(a) = b * exp(-log_softmax(a))
 b / softmax(a)[t] = b * exp(-log_softmax(a)[t])

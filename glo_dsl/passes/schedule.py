@@ -83,8 +83,13 @@ class _Scheduler:
         elif node.op.reduces:
             self.drafts[level(node.args[0])].reductions.append(Reduce(name, node.op, args[0]))
         else:
-            self._put(Instr(name, node.op, args, node.type.kind, rate_of(node)), level(node))
+            self._put(Instr(name, node.op, args, node.type.kind, self._rate(node)), level(node))
         return name
+
+    def _rate(self, node: Apply) -> Rate:
+        """A value that does not vary but needs a pass over a shared row cannot stand before the passes."""
+        rate = rate_of(node)
+        return Rate.SAMPLE if rate == Rate.UNIFORM and level(node) > 0 else rate
 
     def _put(self, step: Step, phase: int) -> None:
         if step.rate == Rate.CLASS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -53,7 +53,7 @@ class CKernel:
         """Loss and gradients.
 
         Raises:
-            IndexError: a class index is out of range; nothing has been computed.
+            IndexError: a class index is out of range.
             MemoryError: no room for scratch rows.
         """
         tensors = [self._ready(t, i.kind) for t, i in zip(inputs, self.program.inputs)]
@@ -61,20 +61,36 @@ class CKernel:
         classes = tensors[self._row].shape[-1] if self._row is not None else 1
         gradients = {name: self._output(name, rows, classes) for name in self.program.gradients}
         loss = torch.empty((rows,) if reduction == "none" else (), dtype=self.dtype)
+        self.bind(tensors, [float(p) for p in params], reduction, ignore_index, loss, list(gradients.values()))()
+        return loss, {name: self._rounded(name, g, inputs) for name, g in gradients.items()}
+
+    def bind(
+        self, tensors: Sequence[Tensor], params: Sequence[float], reduction: str, ignore_index: int,
+        loss: Tensor, gradients: Sequence[Tensor],
+    ) -> Callable[[], None]:  # fmt: skip
+        """A call on fixed buffers, to be made as often as their contents change: a foreign call and nothing else.
+
+        `tensors` are in the kernel's own dtype (int64 for classes, uint8 for conditions), `gradients` contiguous and
+        in the order of the Program; none of them may be resized while the call is in use.
+        """
+        rows = tensors[self._batch].shape[0]
+        classes = tensors[self._row].shape[-1] if self._row is not None else 1
         pointers = self._pointers(*(t.data_ptr() for t in tensors))
         strides = self._strides(*(s for t, i in zip(tensors, self.program.inputs) for s in _strides(t, i.per_sample)))
-        values = self._params(*map(float, params))
-        outputs = self._outputs(*(g.data_ptr() for g in gradients.values()))
+        values = self._params(*params)
+        outputs = self._outputs(*(g.data_ptr() for g in gradients))
         call = _Call(
             rows, classes, ignore_index, REDUCTIONS[reduction], ctypes.addressof(pointers), ctypes.addressof(strides),
             ctypes.addressof(values), ctypes.addressof(outputs), loss.data_ptr(), 0, 0,
         )  # fmt: skip
-        status = self._function(ctypes.byref(call))
-        if status == 1:
-            raise IndexError(f"class index {call.bad_class} in row {call.bad_row} is outside [0, {classes})")
-        if status == 2:
-            raise MemoryError(f"no memory for a scratch row of {classes} classes")
-        return loss, {name: self._rounded(name, g, inputs) for name, g in gradients.items()}
+        reference, function = ctypes.byref(call), self._function
+        alive = (pointers, strides, values, outputs, tensors, loss, gradients)  # the kernel holds bare addresses
+
+        def step() -> None:
+            if function(reference):
+                _fail(call, alive)
+
+        return step
 
     def _ready(self, tensor: Tensor, kind: str) -> Tensor:
         """The tensor in the type that the kernel reads; no copy when it has it."""
@@ -92,6 +108,13 @@ class CKernel:
             if entry.name == name and tensor.dtype != gradient.dtype:
                 return gradient.to(tensor.dtype)
         return gradient
+
+
+def _fail(call: _Call, _: object) -> None:
+    """Turns what the kernel reports into an exception."""
+    if call.bad_row or call.bad_class:
+        raise IndexError(f"class index {call.bad_class} in row {call.bad_row} is outside [0, {call.classes})")
+    raise MemoryError(f"no memory for scratch rows of {call.classes} classes")
 
 
 def _strides(tensor: Tensor, per_sample: bool) -> tuple[int, int]:

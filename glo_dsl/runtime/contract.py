@@ -120,6 +120,8 @@ class _Batch:
         """The gradient of an input in the layout of the call."""
         if entry.shared:
             return gradient.sum(0).to(like.dtype)
+        if gradient.shape == like.shape and self.axis in (0, gradient.dim() - 1):
+            return gradient
         if entry.rows:
             full = gradient.reshape(*self.shape, gradient.shape[-1]).movedim(-1, self.axis)
         else:

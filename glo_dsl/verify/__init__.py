@@ -1,0 +1,1 @@
+"""Trying to break losses: what to draw, and what the truth is."""

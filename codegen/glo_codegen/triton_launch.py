@@ -1,0 +1,148 @@
+"""The host's side of a Triton module: the kernel's arguments, the size of a tile, and `launch`."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from glo_codegen.program import Input, Program, Rate, grad
+from glo_codegen.text import Lines
+
+MAX_CLASSES = 131072
+"""A longer row does not fit the registers of one program."""
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """A kernel argument.
+
+    Attributes:
+        type: `*real`, `*class`, `*bool` or `*float32` for a pointer; for an integer what it is when all tensors are
+            contiguous: `1`, `classes` or, when that does not matter, `any`.
+        value: what `launch` passes.
+    """
+
+    name: str
+    type: str
+    value: str
+
+
+def wrapped(items: Iterable[str]) -> list[str]:
+    """Items of an argument list, on as many lines as they need."""
+    return textwrap.wrap(", ".join(items) + ",", 100, break_long_words=False, break_on_hyphens=False)
+
+
+def kernel_name(program: Program) -> str:
+    """The ending keeps a loss called `lambda` or `launch` away from Python and from us."""
+    return f"{program.name}_kernel"
+
+
+def tiled(program: Program) -> bool:
+    """Whether the kernel holds rows of classes, rather than one sample per lane."""
+    return any(i.rate == Rate.CLASS for i in program.inputs)
+
+
+def arguments(program: Program) -> Iterator[list[Argument]]:
+    """What the kernel takes before its constexprs, in groups that belong together."""
+    for entry in program.inputs:
+        yield list(_input_arguments(entry))
+    if program.params:
+        yield [Argument("params_ptr", "*float32", "params")]
+    yield [Argument("scale_ptr", "*float32", "scale"), Argument("loss_ptr", "*float32", "loss")]
+    if program.gradients:
+        yield [Argument(f"{grad(g)}_ptr", _grad_type(program, g), grad(g)) for g in program.gradients]
+    counts = [Argument("ignore_index", "any", "ignore_index")] if program.class_inputs else []
+    counts.append(Argument("rows", "any", "rows"))
+    yield [*counts, Argument("classes", "classes", "classes")] if tiled(program) else counts
+
+
+def _input_arguments(entry: Input) -> Iterator[Argument]:
+    name, by_class = f"in_{entry.name}", entry.rate == Rate.CLASS
+    yield Argument(f"{name}_ptr", f"*{entry.kind}", name)
+    if entry.per_sample:
+        yield Argument(f"{name}_row_stride", "classes" if by_class else "1", f"{name}.stride(0)")
+    if by_class:
+        yield Argument(f"{name}_class_stride", "1", f"{name}.stride(-1)")
+
+
+def _grad_type(program: Program, name: str) -> str:
+    """Terms that the caller has to sum over rows stay in float32."""
+    return "*real" if any(i.name == name and i.per_sample for i in program.inputs) else "*float32"
+
+
+def add_tile(program: Program, lines: Lines) -> None:
+    """How much of the batch one program holds: a function of the class count, or without classes a constant."""
+    if not tiled(program):
+        lines.add('TILE = {"BLOCK": 1024, "num_warps": 4}')
+        return
+    with lines.block("def _tile(classes):"):
+        lines.add(
+            '"""Rows and classes that a program holds: one whole row, or as many short ones as make 1024 values."""',
+            f"if classes > {MAX_CLASSES}:",
+            f'    raise ValueError(f"{{classes}} classes: a row of more than {MAX_CLASSES} does not fit one program")',
+            "block = triton.next_power_of_2(max(classes, 1))",
+            "rows = max(1, 1024 // block)",
+            'return {"ROWS": rows, "BLOCK": block, "num_warps": min(max(rows * block // 512, 4), 16)}',
+        )
+
+
+def add_launch(program: Program, lines: Lines) -> None:
+    """The function that allocates the outputs and starts the kernel, without waiting for the device."""
+    with lines.block("def launch(inputs, params, wrt, scale, ignore_index=-100):"):
+        lines.add(*_launch_doc(program))
+        names = ", ".join(f"in_{i.name}" for i in program.inputs)
+        lines.add(f"{names} = inputs" if len(program.inputs) > 1 else f"({names},) = inputs")
+        batch = next(i for i in program.inputs if i.per_sample)
+        lines.add(f"rows = in_{batch.name}.shape[0]")
+        if tiled(program):
+            row = next(i for i in program.inputs if i.rate == Rate.CLASS)
+            lines.add(f"classes = in_{row.name}.shape[-1]")
+        lines.add(f"device = in_{batch.name}.device", "loss = torch.empty(rows, dtype=torch.float32, device=device)")
+        for name in program.gradients:
+            lines.add(f'{grad(name)} = {_allocation(program, name)} if "{name}" in wrt else None')
+        _call(program, lines)
+        with lines.block("grads = {", "}"):
+            lines.add(*(f'"{name}": {grad(name)},' for name in program.gradients))
+        lines.add("return loss, {name: grads[name] for name in wrt}")
+
+
+def _launch_doc(program: Program) -> Iterable[str]:
+    shapes = ", ".join(f"{i.name} {_shape(i)}" for i in program.inputs)
+    return (
+        '"""Loss per row, float32 [rows], and a dict of the gradients named in `wrt`, each times `scale`.',
+        "",
+        f"inputs: {shapes}; any strides.",
+        f"params: float32 [{len(program.params)}]: {', '.join(program.params) or 'none'}.",
+        "scale: float32, one element, on the device.",
+        "",
+        "A gradient is laid out like its input and has its dtype. What all rows share, a parameter above all, gets",
+        "one float32 term per row, for the caller to sum.",
+        '"""',
+    )
+
+
+def _shape(entry: Input) -> str:
+    sizes = ["rows"] * entry.per_sample + ["classes"] * (entry.rate == Rate.CLASS)
+    return f"[{', '.join(sizes)}]"
+
+
+def _allocation(program: Program, name: str) -> str:
+    entry = next((i for i in program.inputs if i.name == name), None)
+    shape = "(rows, classes)" if entry and entry.rate == Rate.CLASS else "rows"
+    dtype = f"in_{name}.dtype" if entry and entry.per_sample else "torch.float32"
+    return f"torch.empty({shape}, dtype={dtype}, device=device)"
+
+
+def _call(program: Program, lines: Lines) -> None:
+    lines.add("tile = " + ("_tile(classes)" if tiled(program) else "TILE"))
+    step = "ROWS" if tiled(program) else "BLOCK"
+    grid = f'(triton.cdiv(rows, tile["{step}"]),)'
+    with (
+        lines.block("if rows > 0:"),
+        lines.block("with torch.cuda.device_of(loss):"),
+        lines.block(f"{kernel_name(program)}[{grid}](", ")"),
+    ):
+        for group in arguments(program):
+            lines.add(*wrapped(argument.value for argument in group))
+        lines.add("**tile,")

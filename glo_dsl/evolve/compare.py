@@ -1,0 +1,82 @@
+"""An honest comparison: every loss at its own best learning rate, on fresh seeds and data nobody has looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from glo_dsl.evolve.kernels import Candidate
+from glo_dsl.evolve.task import Task
+from glo_dsl.evolve.trainer import train
+
+FACTOR = 2**0.5
+"""Neighbouring learning rates of a grid differ by this factor."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A learning-rate grid with mean validation accuracies; the best one has neighbours on both sides."""
+
+    rates: tuple[float, ...]
+    accuracy: tuple[float, ...]
+
+    @property
+    def best(self) -> float:
+        return self.rates[self.accuracy.index(max(self.accuracy))]
+
+    @property
+    def interior(self) -> bool:
+        return 0 < self.accuracy.index(max(self.accuracy)) < len(self.rates) - 1
+
+
+@dataclass(frozen=True)
+class Result:
+    """Test accuracies of one loss at its best rate, one per fresh seed."""
+
+    name: str
+    grid: Grid
+    accuracies: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        return sum(self.accuracies) / len(self.accuracies)
+
+    @property
+    def standard_error(self) -> float:
+        n = len(self.accuracies)
+        return (sum((a - self.mean) ** 2 for a in self.accuracies) / (n - 1) / n) ** 0.5
+
+
+def tune_rate(task: Task, candidate: Candidate, seeds: Sequence[int], start: float, span: int = 4, widest: int = 12) -> Grid:
+    """The grid around `start`, widened until its optimum on validation data is in the interior.
+
+    Raises:
+        AssertionError: no interior optimum within `widest` extensions: there is no best rate to compare at.
+    """
+    found: dict[float, float] = {}
+    low, high = -span, span
+    for _ in range(widest):
+        steps = [n for n in range(low, high + 1) if n not in found]
+        rates = torch.tensor([[start * FACTOR**n for n in steps]])
+        means = train(task, [candidate], rates, seeds, task.validation)[0].mean(0)
+        found.update(zip(steps, means.tolist()))
+        order = sorted(found)
+        grid = Grid(tuple(start * FACTOR**n for n in order), tuple(found[n] for n in order))
+        if grid.interior:
+            return grid
+        low, high = (low - 3, high) if grid.best == grid.rates[0] else (low, high + 3)
+    raise AssertionError(f"the learning rate of {candidate.loss.name} has no interior optimum in {grid.rates}")
+
+
+def held_out_accuracies(task: Task, candidate: Candidate, rate: float, seeds: Sequence[int]) -> tuple[float, ...]:
+    """Accuracy on the test part after training with each seed."""
+    return tuple(train(task, [candidate], torch.tensor([[rate]]), seeds, task.test)[0, :, 0].tolist())
+
+
+def welch(first: Result, second: Result) -> float:
+    """Two-sided p-value of Welch's test that both have the same mean."""
+    from scipy.stats import ttest_ind
+
+    return float(ttest_ind(first.accuracies, second.accuracies, equal_var=False).pvalue)

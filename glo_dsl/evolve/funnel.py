@@ -1,0 +1,83 @@
+"""What need not be trained: candidates without a usable gradient, and those whose gradient is already known.
+
+Two losses with proportional gradients on the logits train alike once the learning rate is scaled, whatever their
+texts look like: labels are one-hot, so x^2 = x and x (1 - x) = 0 on the domain, which no symbolic rule set knows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glo_dsl.evolve.kernels import logits_name
+from glo_dsl.ir.evaluate import evaluate
+from glo_dsl.lang.loss import Loss
+from glo_dsl.passes.pipeline import derive
+
+DIGITS = 1e6
+"""Gradients are compared to one part in this many of the largest entry."""
+
+NOT_FINITE, NO_GRADIENT, WRONG_WAY, KNOWN = "not finite", "no gradient", "pushes away from the label", "gradient known"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`reason` for not training a candidate, or None; `key` names its gradient class, `scale` its size.
+
+    `scale` is the root mean square of the gradient near uniform predictions: the learning rate is divided by it.
+    """
+
+    reason: str | None
+    key: bytes = b""
+    scale: float = 1.0
+
+
+@dataclass
+class Funnel:
+    """Decides by the gradient on fixed probe logits, in float64, and counts what it decides."""
+
+    classes: int
+    counts: Counter[str] = field(default_factory=Counter)
+    _known: set[bytes] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        generator = np.random.default_rng(20190527)
+        spread = np.repeat([0.0, 0.1, 1.0, 4.0], 16)[:, None]  # rows 0-31: (nearly) uniform predictions
+        self._logits: NDArray[np.float64] = spread * generator.standard_normal((64, self.classes))
+        self._target = np.arange(64)[:, None] % self.classes
+
+    def judge(self, loss: Loss) -> Verdict:
+        """Whether to train `loss` (parameters at their defaults); counted, and its gradient known from then on."""
+        verdict = self.peek(loss)
+        if verdict.reason is None and verdict.key in self._known:
+            verdict = replace(verdict, reason=KNOWN)
+        if verdict.key:
+            self._known.add(verdict.key)
+        self.counts[verdict.reason or "trained"] += 1
+        return verdict
+
+    def peek(self, loss: Loss) -> Verdict:
+        """The verdict on the loss alone, whatever has been seen before; nothing is counted."""
+        gradient = self.gradient(loss)
+        if not np.isfinite(gradient).all():
+            return Verdict(NOT_FINITE)
+        largest = np.abs(gradient).max()
+        if largest < 1e-12:
+            return Verdict(NO_GRADIENT)
+        if np.take_along_axis(gradient[:16], self._target[:16], 1).mean() >= 0:
+            return Verdict(WRONG_WAY)
+        key = hashlib.blake2b(np.round(gradient / largest * DIGITS).astype(np.int64).tobytes(), digest_size=16).digest()
+        scale = float(np.sqrt(np.mean(gradient[:32] ** 2)))
+        return Verdict(None, key, scale)
+
+    def gradient(self, loss: Loss) -> NDArray[np.float64]:
+        """The gradient by the logits, [64, classes]."""
+        (derivative,) = derive(loss, [logits_name(loss)]).gradients.values()
+        inputs = {v: self._logits if v.type.per_class else self._target for v in loss.inputs}
+        params = {p.var: np.full((1, 1), p.default) for p in loss.params}
+        (values,) = evaluate([derivative], {**inputs, **params}, self.classes)
+        return np.broadcast_to(values, self._logits.shape).astype(np.float64)

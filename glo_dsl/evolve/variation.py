@@ -1,0 +1,129 @@
+"""Random expressions, mutation and crossover, drawn by the weights of the operator table.
+
+The four mutations and the crossover are those of GLO (Gonzalez & Miikkulainen 2019, appendix).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from glo_dsl.ir.expr import Apply, Const, Expr, Var, apply, const, size
+from glo_dsl.ir.ops import Op
+from glo_dsl.ir.table import OPS
+
+Path = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What expressions are made of: weighted operators of the table, terms, and literals.
+
+    Probabilities are per node, as GLO gives them.
+    """
+
+    terms: tuple[Var, ...]
+    term_weight: float = 3.0
+    literals: tuple[float, ...] = (1.0, -1.0)
+    literal_weight: float = 1.0
+    point: float = 0.05
+    structural: float = 0.025
+    largest: int = 25
+    """Nodes a tree may have; a larger child is not accepted."""
+
+    def operators(self, arity: int | None = None) -> list[Op]:
+        """The elementwise operators over reals that evolution may use, of one arity or all."""
+        rows = [op for op in OPS.values() if op.weight > 0 and op.elementwise]
+        return [op for op in rows if arity is None or op.arity == arity]
+
+
+def random_tree(words: Vocabulary, generator: np.random.Generator, depth: int) -> Expr:
+    """A tree at most `depth` levels below its root, every element drawn by weight."""
+    operators = words.operators() if depth > 0 else []
+    weights = [op.weight for op in operators]
+    leaves = [words.term_weight * len(words.terms), words.literal_weight * len(words.literals)]
+    place = _draw([*weights, *leaves], generator)
+    if place < len(operators):
+        op = operators[place]
+        return apply(op, *(random_tree(words, generator, depth - 1) for _ in range(op.arity)))
+    return random_leaf(words, generator)
+
+
+def random_leaf(words: Vocabulary, generator: np.random.Generator) -> Expr:
+    """A term or a literal, drawn by weight."""
+    leaves: list[Expr] = [*words.terms, *(const(value) for value in words.literals)]
+    weights = [words.term_weight] * len(words.terms) + [words.literal_weight] * len(words.literals)
+    return leaves[_draw(weights, generator)]
+
+
+def _draw(weights: Sequence[float], generator: np.random.Generator) -> int:
+    shares = np.asarray(weights) / np.sum(weights)
+    return int(generator.choice(len(shares), p=shares))
+
+
+def paths(root: Expr) -> list[Path]:
+    """The address of every node of the tree, the root's first; a shared node has several."""
+    found: list[Path] = []
+    stack: list[tuple[Expr, Path]] = [(root, ())]
+    while stack:
+        node, path = stack.pop()
+        found.append(path)
+        stack.extend((arg, (*path, n)) for n, arg in enumerate(node.args))
+    return found
+
+
+def subtree(root: Expr, path: Path) -> Expr:
+    """The node at an address."""
+    for n in path:
+        root = root.args[n]
+    return root
+
+
+def replaced(root: Expr, path: Path, new: Expr) -> Expr:
+    """The tree with another subtree at an address."""
+    if not path:
+        return new
+    assert isinstance(root, Apply)
+    args = list(root.args)
+    args[path[0]] = replaced(args[path[0]], path[1:], new)
+    return apply(root.op, *args)
+
+
+def crossover(first: Expr, second: Expr, words: Vocabulary, generator: np.random.Generator) -> tuple[Expr, Expr]:
+    """Both parents with a random subtree exchanged; a child that grows too large stays its parent."""
+    here, there = (_any_path(parent, generator) for parent in (first, second))
+    one = replaced(first, here, subtree(second, there))
+    two = replaced(second, there, subtree(first, here))
+    return (one if size(one) <= words.largest else first), (two if size(two) <= words.largest else second)
+
+
+def _any_path(root: Expr, generator: np.random.Generator) -> Path:
+    found = paths(root)
+    return found[int(generator.integers(len(found)))]
+
+
+def mutate(root: Expr, words: Vocabulary, generator: np.random.Generator) -> Expr:
+    """The tree with each node, leaves first, mutated by chance; unchanged if it would grow too large."""
+    child = _mutated(root, words, generator)
+    return child if size(child) <= words.largest else root
+
+
+def _mutated(node: Expr, words: Vocabulary, generator: np.random.Generator) -> Expr:
+    if isinstance(node, Apply):
+        node = apply(node.op, *(_mutated(a, words, generator) for a in node.args))
+    if isinstance(node, Const) and generator.random() < words.point:
+        node = const(node.value + generator.choice([-1.0, 1.0]))
+    if generator.random() < words.point:
+        node = _same_arity(node, words, generator)
+    if isinstance(node, Apply):
+        return random_leaf(words, generator) if generator.random() < words.structural else node
+    return random_tree(words, generator, 1) if generator.random() < words.structural else node
+
+
+def _same_arity(node: Expr, words: Vocabulary, generator: np.random.Generator) -> Expr:
+    if not isinstance(node, Apply):
+        return random_leaf(words, generator)
+    operators = words.operators(node.op.arity)
+    return apply(operators[_draw([op.weight for op in operators], generator)], *node.args)

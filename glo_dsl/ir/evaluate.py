@@ -1,0 +1,47 @@
+"""Expressions interpreted over NumPy arrays: no compiler, for probes, folding and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glo_dsl.ir.expr import CLASSES, POSITION, Apply, Const, Expr, Var, walk
+
+Array = NDArray[Any]
+
+
+def evaluate(roots: Sequence[Expr], inputs: Mapping[Var, Array], classes: int) -> tuple[Array, ...]:
+    """The values of `roots` in float64.
+
+    Inputs per class are [rows, classes] (or [1, classes] when shared), all others [rows, 1]; results likewise, with
+    length 1 along axes that a value does not vary over. What is not a number comes out as NaN or infinity.
+
+    >>> from glo_dsl.ir.expr import apply, var
+    >>> from glo_dsl.ir.types import REAL_ROW
+    >>> z = var("z", REAL_ROW)
+    >>> evaluate([apply("sum", z)], {z: np.array([[1.0, 2.0]])}, 2)[0].tolist()
+    [[3.0]]
+    """
+    roots = tuple(roots)
+    known: dict[Expr, Array] = {
+        CLASSES: np.full((1, 1), float(classes)), POSITION: np.arange(classes)[None, :], **inputs,
+    }  # fmt: skip
+    with np.errstate(all="ignore"):
+        for node in walk(roots):
+            if node not in known:
+                known[node] = _value(node, known, classes)
+    return tuple(known[root] for root in roots)
+
+
+def _value(node: Expr, known: Mapping[Expr, Array], classes: int) -> Array:
+    match node:
+        case Const():
+            return np.full((1, 1), node.value if node.type.kind == "real" else bool(node.value))
+        case Apply() if node.op.name == "onehot":
+            return (np.arange(classes)[None, :] == known[node.args[0]]).astype(np.float64)
+        case Apply() if node.op.numpy is not None:
+            return np.asarray(node.op.numpy(*(known[a] for a in node.args)))
+    raise KeyError(f"no value for {node!r}")

@@ -1,0 +1,122 @@
+"""Triton text to machine code with no GPU present: what `--emit ptx` prints, and what the tests look at for spills."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import tempfile
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from glo_codegen.program import Program
+from glo_codegen.triton import emit_triton
+from glo_codegen.triton_launch import arguments, kernel_name, tiled
+from glo_dsl.errors import GloError, did_you_mean
+
+TARGETS: dict[str, tuple[str, int | str, int]] = {
+    **{f"cuda:{arch}": ("cuda", arch, 32) for arch in (80, 86, 89, 90, 100, 103, 120)},
+    **{f"hip:{arch}": ("hip", arch, 64) for arch in ("gfx90a", "gfx942", "gfx950")},
+}
+"""Back end, architecture and lanes of a warp by the name of a target."""
+
+KINDS: dict[str, tuple[str, ...]] = {
+    "cuda": ("ttir", "ttgir", "ptx", "cubin"),
+    "hip": ("ttir", "ttgir", "amdgcn", "hsaco"),
+}
+"""What can be had for a back end, from early to late."""
+
+DTYPES = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "float64": "fp64"}
+
+
+def compile_triton(
+    program: Program, target: str, kind: str, dtype: str = "float32", classes: int = 1000
+) -> bytes | str:
+    """The kernel of `program` as a call with contiguous inputs of `dtype` and all gradients would compile it.
+
+    Returns:
+        bytes for cubin and hsaco, text for everything else.
+
+    Raises:
+        GloError: the target, kind or dtype is unknown, the kind is none of the target's, or the process runs Triton's
+            interpreter, which has no compiler.
+
+    >>> compile_triton(program, "cuda:90", "cubin")[:4]  # doctest: +SKIP
+    b'\\x7fELF'
+    """
+    back_end, arch, lanes = _known("target", target, TARGETS)
+    _known("dtype", dtype, DTYPES)
+    if kind not in KINDS[back_end]:
+        raise GloError(f"no {kind} for {target}", hint=f"choose one of {', '.join(KINDS[back_end])}")
+    if os.environ.get("TRITON_INTERPRET", "0") not in ("", "0"):
+        raise GloError("Triton's interpreter is on, which compiles nothing", hint="unset TRITON_INTERPRET")
+    from triton.backends.compiler import GPUTarget
+
+    compiled = _compile(program, GPUTarget(back_end, arch, lanes), dtype, classes)
+    code: bytes | str = compiled.asm[kind]
+    return _without_locations(code) if isinstance(code, str) else code
+
+
+def _known(what: str, word: str, choices: dict[str, Any]) -> Any:
+    if word not in choices:
+        hint = did_you_mean(word, choices) or f"choose one of {', '.join(choices)}"
+        raise GloError(f"unknown {what} {word}", hint=hint)
+    return choices[word]
+
+
+def _compile(program: Program, target: Any, dtype: str, classes: int) -> Any:
+    import triton
+    from triton import knobs
+    from triton.compiler import ASTSource
+
+    with tempfile.TemporaryDirectory(prefix="glo-") as folder, knobs.compilation.scope():
+        knobs.compilation.disable_line_info = True  # the lines are those of a temporary file
+        module = _load(emit_triton(program), Path(folder))
+        tile = dict(module._tile(classes) if tiled(program) else module.TILE)
+        options = {"num_warps": tile.pop("num_warps")}
+        signature, fixed, attributes = _specialization(program, dtype, classes, tile)
+        kernel = getattr(module, kernel_name(program))
+        source = ASTSource(fn=kernel, signature=signature, constexprs=fixed, attrs=attributes)
+        return triton.compile(source, target=target, options=options)
+
+
+def _load(text: str, folder: Path) -> ModuleType:
+    """Runs our own text as a module; it lies in a file because Triton reads the source of its functions back."""
+    path = folder / "kernel.py"
+    path.write_text(text)
+    spec = importlib.util.spec_from_file_location("glo_kernel", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _specialization(
+    program: Program, dtype: str, classes: int, tile: dict[str, int]
+) -> tuple[dict[str, str], dict[str, int], dict[tuple[int], list[list[object]]]]:
+    """What a launch would find out about its arguments: types, constants, and which are divisible by 16."""
+    pointers = {"*real": f"*{DTYPES[dtype]}", "*class": "*i64", "*bool": "*i1", "*float32": "*fp32"}
+    sizes = {"1": 1, "classes": classes, "any": None}
+    signature: dict[str, str] = {}
+    fixed: dict[str, int] = {}
+    attributes: dict[tuple[int], list[list[object]]] = {}
+    for argument in (argument for group in arguments(program) for argument in group):
+        size = sizes.get(argument.type)
+        signature[argument.name] = pointers.get(argument.type, "i32")
+        if size == 1:
+            signature[argument.name], fixed[argument.name] = "constexpr", 1
+        elif argument.type in pointers or (size is not None and size % 16 == 0):
+            attributes[(len(signature) - 1,)] = [["tt.divisibility", 16]]
+    signature |= dict.fromkeys(tile, "constexpr")
+    return signature, fixed | tile, attributes
+
+
+def _without_locations(text: str) -> str:
+    """Without the places in a temporary file that intermediate code refers to, so that equal programs give equal text.
+
+    >>> _without_locations('#loc = loc("a.py":1:0)\\n%x: i32 loc("x"), %y: f32 loc("y"(#loc)), %z = op loc(#loc1)')
+    '%x: i32, %y: f32, %z = op\\n'
+    """
+    lines = (line for line in text.splitlines() if not line.startswith("#loc"))
+    return "\n".join(re.sub(r' loc\((?:unknown|#loc\d*|"[^"]*"(?:\(#loc\d*\))?)\)', "", line) for line in lines) + "\n"

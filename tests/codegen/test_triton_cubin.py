@@ -1,0 +1,139 @@
+"""Machine code without a GPU: everything compiles, and no example spills registers.
+
+Compilation runs in one process of its own, for the others have Triton's interpreter on.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from glo_codegen.program import Instr, Program
+from glo_dsl.errors import GloError
+from glo_dsl.ir.ops import Op
+from glo_dsl.ir.table import OPS
+from glo_dsl.lang.definitions import losses_of
+from glo_dsl.passes.pipeline import compile_program, differentiable
+from glo_dsl.runtime.triton_compile import compile_triton
+
+EXAMPLES = sorted(p for p in (Path(__file__).parents[2] / "examples").glob("*.glo") if "?" not in p.read_text())
+TARGETS = [("cuda:80", "cubin"), ("cuda:100", "ptx"), ("hip:gfx942", "hsaco"), ("cuda:90", "ttgir")]
+
+COMPILER = """
+import sys
+from pathlib import Path
+from test_triton_cubin import EXAMPLES, TARGETS, program_of, synthetic
+from glo_dsl.runtime.triton_compile import compile_triton
+
+folder = Path(sys.argv[1])
+for path in EXAMPLES:
+    program = program_of(path.read_text())
+    for classes in (10, 1000):
+        code = compile_triton(program, "cuda:90", "cubin", classes=classes)
+        (folder / f"{path.stem}.{classes}.cubin").write_bytes(code)
+for number, text in enumerate(synthetic()):
+    code = compile_triton(program_of(text), "cuda:90", "cubin", "bfloat16", 256)
+    (folder / f"synthetic{number}.cubin").write_bytes(code)
+for target, kind in TARGETS:
+    code = compile_triton(program_of(EXAMPLES[0].read_text()), target, kind, "float16")
+    (folder / f"{target}.{kind}".replace(":", "_")).write_bytes(code.encode() if isinstance(code, str) else code)
+assert "gl" + "o-" not in (folder / "cuda_90.ttgir").read_text()
+"""
+
+
+def program_of(text: str) -> Program:
+    (loss,) = losses_of(text).values()
+    return compile_program(loss, [v.name for v in differentiable(loss)])
+
+
+def use(op: Op) -> str:
+    """A number per sample that an operator enters into, as `.glo` text."""
+    words = {"real": ["z", "y", "k"], "bool": ["m", "b"], "class": ["t", "t"], "any": ["y", "z"]}
+    args = [words[kind].pop(0) for kind in op.kinds[:-1]]
+    if op.notation:
+        text = f"({args[0]} {op.notation[0]} {args[1]})" if len(args) == 2 else f"({op.notation[0]} {args[0]})"
+    elif op.call == "[]":
+        text = f"{args[0]}[{args[1]}]"
+    elif op.call == "if":
+        text = f"(if {args[0]} then {args[1]} else {args[2]})"
+    elif not op.call.isidentifier():
+        text = f"({args[0]} {op.call} {args[1]})"
+    else:
+        text = f"{op.call}({', '.join(args)})"
+    if op.kinds[-1] == "bool":
+        text = f"(if {text} != (v < z) then z else y)"
+    return text if op.shape in ("reduce", "gather") else f"sum({text} * v)"
+
+
+def synthetic(size: int = 9) -> list[str]:
+    """Losses that use every operator of the table, `size` of them at a time."""
+    uses = [use(op) for op in OPS.values()]
+    head = "loss f(z: real[C], y: real[C], v: real[C], t: class[C], m: bool[C], b: bool; k = 0.5) ="
+    return [f"{head} {' + '.join(uses[n : n + size])}" for n in range(0, len(uses), size)]
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("compiled")
+    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
+    environment |= {"TRITON_CACHE_DIR": str(folder / "cache"), "PYTHONPATH": str(Path(__file__).parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", COMPILER, str(folder)], env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return folder
+
+
+def test_the_synthetic_losses_use_every_operator_that_triton_spells() -> None:
+    programs = [program_of(text) for text in synthetic()] + [program_of(p.read_text()) for p in EXAMPLES]
+    used = {step.op.name for p in programs for step in p.steps() if isinstance(step, Instr)}
+    used |= {reduction.op.name for p in programs for phase in p.phases for reduction in phase.reductions}
+    assert {op.name for op in OPS.values() if op.triton} <= used
+
+
+def test_everything_compiles_to_machine_code(compiled: Path) -> None:
+    cubins = sorted(compiled.glob("*.cubin"))
+    assert len(cubins) == 2 * len(EXAMPLES) + len(synthetic()) + 1
+    for path in [*cubins, compiled / "hip_gfx942.hsaco"]:
+        assert path.read_bytes()[:4] == b"\x7fELF"
+    assert ".target sm_100" in (compiled / "cuda_100.ptx").read_text()
+
+
+@pytest.mark.parametrize("classes", [10, 1000])
+@pytest.mark.parametrize("name", [p.stem for p in EXAMPLES])
+def test_no_example_spills(compiled: Path, name: str, classes: int) -> None:
+    triton = pytest.importorskip("triton")
+    tool = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
+    if not tool.exists():
+        pytest.skip("this Triton ships no cuobjdump")
+    cubin = compiled / f"{name}.{classes}.cubin"
+    report = subprocess.run([tool, "-res-usage", cubin], capture_output=True, text=True, check=True).stdout
+    usage = {key: int(value) for key, value in re.findall(r"(REG|STACK|LOCAL):(\d+)", report)}
+    assert usage["STACK"] == usage["LOCAL"] == 0 < usage["REG"] <= 128
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "dtype", "message", "hint"),
+    [
+        ("cuda:9", "ptx", "float32", "unknown target cuda:9", "cuda:90"),
+        ("tpu", "ptx", "float32", "unknown target tpu", "choose one of cuda:80"),
+        ("cuda:90", "hsaco", "float32", "no hsaco for cuda:90", "cubin"),
+        ("hip:gfx942", "ptx", "float32", "no ptx for hip:gfx942", "amdgcn"),
+        ("cuda:90", "ptx", "int8", "unknown dtype int8", "float32"),
+    ],
+)
+def test_what_cannot_be_compiled_is_named(target: str, kind: str, dtype: str, message: str, hint: str) -> None:
+    with pytest.raises(GloError, match=message) as caught:
+        compile_triton(program_of(EXAMPLES[0].read_text()), target, kind, dtype)
+    assert hint in (caught.value.hint or "")
+
+
+def test_the_interpreter_compiles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    with pytest.raises(GloError, match="interpreter"):
+        compile_triton(program_of(EXAMPLES[0].read_text()), "cuda:90", "ptx")
