@@ -14,7 +14,7 @@ DOC = '''"""Loss per row and gradients of the batch.
 
     inputs: tensors in the order of the loss: [rows, classes] per class, [rows] per sample, [classes] shared.
     params: [K] tensor of all parameters; scale: one number that multiplies every gradient.
-    Returns the loss [rows] and a dict of gradients shaped like the inputs, [rows] for parameters.
+    Returns the loss [rows] and a dict of gradients shaped like the inputs, [rows] for parameters, not yet rounded.
     """'''
 
 
@@ -119,19 +119,17 @@ def _epilogue(program: Program, lines: Lines) -> None:
     class_inputs = bool(program.class_inputs)
     stores = {s.output: s.value for phase in program.phases for s in phase.stores}
     loss = next(value for output, value in program.results if output == LOSS)
-    lines.add(f"loss = {_masked(loss, class_inputs)}.expand(rows, 1)[:, 0]", "gradients = {}")
+    value = f"{_masked(_operand(loss), class_inputs)}.expand(rows, 1)[:, 0]"
+    lines.add(f"loss = {value}", "gradients = {}")
     for name in program.gradients:
         output = f"grad_{name}"
         operand = stores.get(output, dict(program.results).get(output))
         assert operand is not None
-        value = f"({_masked(operand, class_inputs)} * scale)"
+        value = _masked(f"({_operand(operand)} * scale)", class_inputs)
         shaped = f"{value}.expand(rows, C).contiguous()" if output in stores else f"{value}.expand(rows, 1)[:, 0]"
-        n = next((n for n, i in enumerate(program.inputs) if i.name == name), None)
-        convert = "" if n is None else f".to(in{n}.dtype)"
-        lines.add(f"if {name!r} in wrt:", f"    gradients[{name!r}] = {shaped}{convert}")
+        lines.add(f"if {name!r} in wrt:", f"    gradients[{name!r}] = {shaped}")
     lines.add("return loss, gradients")
 
 
-def _masked(operand: Operand, class_inputs: bool) -> str:
-    text = _operand(operand)
+def _masked(text: str, class_inputs: bool) -> str:
     return f"torch.where(valid, {text}, 0.0)" if class_inputs else text

@@ -17,18 +17,21 @@ FACTOR = 2**0.5
 
 @dataclass(frozen=True)
 class Grid:
-    """A learning-rate grid with mean validation accuracies; the best one has neighbours on both sides."""
+    """A learning-rate grid, ascending, with mean validation accuracies."""
 
     rates: tuple[float, ...]
     accuracy: tuple[float, ...]
 
     @property
     def best(self) -> float:
-        return self.rates[self.accuracy.index(max(self.accuracy))]
+        """The rate of the highest accuracy; of several, the middle one."""
+        tied = [n for n, a in enumerate(self.accuracy) if a == max(self.accuracy)]
+        return self.rates[tied[len(tied) // 2]]
 
     @property
     def interior(self) -> bool:
-        return 0 < self.accuracy.index(max(self.accuracy)) < len(self.rates) - 1
+        """Whether both ends are worse than the best: nothing better can be expected beyond them."""
+        return max(self.accuracy[0], self.accuracy[-1]) < max(self.accuracy)
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Result:
         return (sum((a - self.mean) ** 2 for a in self.accuracies) / (n - 1) / n) ** 0.5
 
 
-def tune_rate(task: Task, candidate: Candidate, seeds: Sequence[int], start: float, span: int = 4, widest: int = 12) -> Grid:
+def tune_rate(task: Task, candidate: Candidate, seeds: Sequence[int], start: float, span: int = 6, widest: int = 12) -> Grid:
     """The grid around `start`, widened until its optimum on validation data is in the interior.
 
     Raises:
@@ -66,7 +69,8 @@ def tune_rate(task: Task, candidate: Candidate, seeds: Sequence[int], start: flo
         grid = Grid(tuple(start * FACTOR**n for n in order), tuple(found[n] for n in order))
         if grid.interior:
             return grid
-        low, high = (low - 3, high) if grid.best == grid.rates[0] else (low, high + 3)
+        best = max(grid.accuracy)
+        low, high = low - 3 * (grid.accuracy[0] == best), high + 3 * (grid.accuracy[-1] == best)
     raise AssertionError(f"the learning rate of {candidate.loss.name} has no interior optimum in {grid.rates}")
 
 

@@ -62,8 +62,8 @@ class Funnel:
 
     def peek(self, loss: Loss) -> Verdict:
         """The verdict on the loss alone, whatever has been seen before; nothing is counted."""
-        gradient = self.gradient(loss)
-        if not np.isfinite(gradient).all():
+        value, gradient = self.value_and_gradient(loss)
+        if not (np.isfinite(value).all() and np.isfinite(gradient).all()):
             return Verdict(NOT_FINITE)
         largest = np.abs(gradient).max()
         if largest < 1e-12:
@@ -74,10 +74,10 @@ class Funnel:
         scale = float(np.sqrt(np.mean(gradient[:32] ** 2)))
         return Verdict(None, key, scale)
 
-    def gradient(self, loss: Loss) -> NDArray[np.float64]:
-        """The gradient by the logits, [64, classes]."""
-        (derivative,) = derive(loss, [logits_name(loss)]).gradients.values()
+    def value_and_gradient(self, loss: Loss) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The loss of the probe, [64, 1], and its gradient by the logits, [64, classes]."""
+        derived = derive(loss, [logits_name(loss)])
         inputs = {v: self._logits if v.type.per_class else self._target for v in loss.inputs}
         params = {p.var: np.full((1, 1), p.default) for p in loss.params}
-        (values,) = evaluate([derivative], {**inputs, **params}, self.classes)
-        return np.broadcast_to(values, self._logits.shape).astype(np.float64)
+        value, gradient = evaluate([derived.value, *derived.gradients.values()], {**inputs, **params}, self.classes)
+        return value.astype(np.float64), np.broadcast_to(gradient, self._logits.shape).astype(np.float64)

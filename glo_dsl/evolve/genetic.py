@@ -11,19 +11,21 @@ from glo_dsl.evolve.variation import Vocabulary, crossover, mutate, random_tree
 from glo_dsl.ir.expr import Expr, Var, size, walk
 
 Evaluate = Callable[[Sequence[Expr]], list[float]]
-"""Fitness in [0, 1] of genotypes, in their order; what is not worth training has fitness 0."""
+"""Fitness in [0, 1] of genotypes, in their order; what was not worth training, or nothing new, has fitness 0."""
 
 
 @dataclass(frozen=True)
 class Settings:
     """The knobs of the genetic algorithm.
 
-    Those of GLO are population 80, 6 elites, crossover 0.8 and initial depth 2; it selects by roulette, where we
-    hold tournaments: accuracies differ by parts in a hundred, and a roulette hardly sees that.
+    GLO has population 80, 6 elites, crossover 0.8, initial depth 2 and roulette selection. Here the parents are the
+    `parents` best of all that was ever evaluated, and selection is by tournament: accuracies differ by parts in a
+    hundred, which a roulette hardly sees.
     """
 
-    population: int = 48
-    elites: int = 4
+    population: int = 60
+    parents: int = 30
+    newcomers: int = 10
     crossover: float = 0.8
     tournament: int = 3
     depth: int = 2
@@ -44,25 +46,24 @@ class Individual:
 
 def evolve(
     words: Vocabulary, evaluate: Evaluate, generator: np.random.Generator, settings: Settings, generations: int,
-    seeds: Sequence[Expr] = (), report: Callable[[int, list[Individual]], None] = lambda *_: None,
+    report: Callable[[int, list[Individual]], None] = lambda *_: None,
 ) -> list[Individual]:  # fmt: skip
-    """Every distinct individual that was evaluated, the fittest first.
+    """Every distinct individual of fitness above 0, the fittest first.
 
-    The first generation is `seeds` and random trees. `report` is called after each generation with its number and its
-    population, sorted.
+    Each generation is bred from the best so far and joined by `newcomers` random trees, which keep it from closing
+    in on one family. `report` is called after each generation with its number and the individuals so far.
     """
-    first = [*seeds, *(_initial(words, generator, settings) for _ in range(settings.population - len(seeds)))]
-    population = _evaluated(first, evaluate)
-    seen = {i.genotype: i for i in population}
-    report(0, sorted(population, key=lambda i: i.rank))
-    for number in range(1, generations + 1):
-        ranked = sorted(population, key=lambda i: i.rank)
-        elites = _distinct(ranked)[: settings.elites]
-        children = _children(ranked, settings.population - len(elites), words, generator, settings)
-        population = [*elites, *_evaluated(children, evaluate)]
-        seen.update((i.genotype, i) for i in population)
-        report(number, sorted(population, key=lambda i: i.rank))
-    return sorted(seen.values(), key=lambda i: i.rank)
+    found: dict[Expr, Individual] = {}
+    for number in range(generations + 1):
+        parents = sorted(found.values(), key=lambda i: i.rank)[: settings.parents]
+        new = settings.newcomers if parents else settings.population
+        children = _children(parents, settings.population - new, words, generator, settings)
+        children += [_initial(words, generator, settings) for _ in range(new)]
+        for genotype, fitness in zip(children, evaluate(children)):
+            if fitness > 0:
+                found.setdefault(genotype, Individual(genotype, fitness))
+        report(number, sorted(found.values(), key=lambda i: i.rank))
+    return sorted(found.values(), key=lambda i: i.rank)
 
 
 def _initial(words: Vocabulary, generator: np.random.Generator, settings: Settings) -> Expr:
@@ -73,14 +74,6 @@ def _initial(words: Vocabulary, generator: np.random.Generator, settings: Settin
             break
         tree = random_tree(words, generator, settings.depth)
     return tree
-
-
-def _evaluated(genotypes: Sequence[Expr], evaluate: Evaluate) -> list[Individual]:
-    return [Individual(g, f) for g, f in zip(genotypes, evaluate(genotypes))]
-
-
-def _distinct(ranked: Sequence[Individual]) -> list[Individual]:
-    return list({i.genotype: i for i in ranked}.values())
 
 
 def _children(

@@ -13,7 +13,7 @@ import torch
 
 from glo_dsl.errors import GloError
 from glo_dsl.evolve.compare import Grid, Result, held_out_accuracies, tune_rate
-from glo_dsl.evolve.funnel import KNOWN, Funnel, Verdict
+from glo_dsl.evolve.funnel import Funnel, Verdict
 from glo_dsl.evolve.genetic import Individual, Settings, evolve
 from glo_dsl.evolve.kernels import Candidate, build_candidates
 from glo_dsl.evolve.space import Space, space_of, with_coefficients
@@ -40,21 +40,22 @@ class Plan:
 
     seed: int = 0
     settings: Settings = Settings()
-    generations: int = 12
+    generations: int = 20
     search_seeds: int = 2
     rate_factors: tuple[float, ...] = (0.7, 1.4)
-    finalists: int = 8
-    finalist_seeds: int = 10
-    tune_generations: int = 15
+    leaders: int = 10
+    leader_seeds: int = 10
+    finalists: int = 3
+    tune_generations: int = 12
     tune_sigma: float = 0.3
     tune_seeds: int = 6
     rate_seeds: int = 10
-    fresh_seeds: int = 40
+    fresh_seeds: int = 100
 
     def seeds(self, group: str) -> range:
         """The training seeds of one purpose."""
         sizes = {
-            "search": self.search_seeds, "finalists": self.finalist_seeds, "tune": self.tune_seeds,
+            "search": self.search_seeds, "leaders": self.leader_seeds, "tune": self.tune_seeds,
             "rates": self.rate_seeds, "fresh": self.fresh_seeds,
         }  # fmt: skip
         first = 100_000 * (1 + list(sizes).index(group)) + 1000 * self.seed
@@ -87,6 +88,20 @@ class Outcome:
     counts: dict[str, int]
 
 
+@dataclass(frozen=True)
+class _Entry:
+    """A loss at its best learning rate, on its way into the final table."""
+
+    candidate: Candidate
+    grid: Grid
+    genotype: Expr | None = None
+    params: tuple[Param, ...] = ()
+
+    @property
+    def validation(self) -> float:
+        return max(self.grid.accuracy)
+
+
 class Search:
     """One run; see `run`."""
 
@@ -97,7 +112,6 @@ class Search:
         self.funnel = Funnel(task.classes)
         self.generator = np.random.default_rng(plan.seed)
         self.trainings = 0
-        self._fitness: dict[bytes, float] = {}
         (self.baseline,) = build_candidates([losses_of(BASELINE)["cross_entropy"]])
         self._unit = Funnel(task.classes).judge(self.baseline.loss).scale
 
@@ -106,20 +120,25 @@ class Search:
         self.report(Progress("tuning the baseline's learning rate", 0, 1))
         base = self._rate_grid(self.baseline, 1.0)
         self.base_rate = base.best
-        evolved = self._evolve()
-        evolved_loss = self.space.fill(evolved)
-        (candidate,) = build_candidates([replace(evolved_loss, name="evolved")])
-        rates = self._rate_grid(candidate, self._rate_for(self.funnel.peek(candidate.loss)))
-        coefficients, params = self._tune(evolved, rates.best)
-        tuned_loss = replace(self.space.fill(coefficients, params), name="tuned")
-        (tuned,) = build_candidates([tuned_loss])
-        tuned_rates = self._rate_grid(tuned, self._rate_for(self.funnel.peek(tuned.loss)))
-        results = self._compare([(self.baseline, base), (candidate, rates), (tuned, tuned_rates)])
-        wins = max(tuned_rates.accuracy) > max(rates.accuracy)
-        genotype, chosen = (coefficients, params) if wins else (evolved, ())
-        remark = "Found by glo search on task " + self.task.name + f": f = {show(evolved)}"
-        text = self.space.text(genotype, chosen, remark)
-        return Outcome(text, "tuned" if wins else "evolved", results, self.trainings, dict(self.funnel.counts))
+        finalists = [self._entry("evolved", genotype, ()) for genotype in self._evolve()]
+        evolved = max(finalists, key=lambda entry: entry.validation)
+        tuned = max((self._tuned(entry) for entry in finalists), key=lambda entry: entry.validation)
+        results = self._compare([_Entry(self.baseline, base), evolved, tuned])
+        best = max((evolved, tuned), key=lambda entry: entry.validation)
+        assert best.genotype is not None
+        remark = f"Found by glo search on task {self.task.name}; train it with SGD at a rate near {best.grid.best:.3g}."
+        text = self.space.text(best.genotype, best.params, remark)
+        return Outcome(text, best.candidate.loss.name, results, self.trainings, dict(self.funnel.counts))
+
+    def _entry(self, name: str, genotype: Expr, params: tuple[Param, ...]) -> _Entry:
+        """A loss with its own learning rate."""
+        (candidate,) = build_candidates([replace(self.space.fill(genotype, params), name=name)])
+        grid = self._rate_grid(candidate, self._rate_for(self.funnel.peek(candidate.loss)))
+        return _Entry(candidate, grid, genotype, params)
+
+    def _tuned(self, entry: _Entry) -> _Entry:
+        assert entry.genotype is not None
+        return self._entry("tuned", *self._tune(entry.genotype, entry.grid.best))
 
     def _train(self, candidates: Sequence[Candidate], rates: torch.Tensor, group: str) -> torch.Tensor:
         seeds = self.plan.seeds(group)
@@ -135,16 +154,16 @@ class Search:
         """The learning rate at which the first steps are as long as cross-entropy's at its best."""
         return self.base_rate * self._unit / verdict.scale
 
-    def _evolve(self) -> Expr:
+    def _evolve(self) -> list[Expr]:
         plan = self.plan
         words = Vocabulary(self.space.terms)
 
-        def told(number: int, population: list[Individual]) -> None:
-            counts = tuple(self.funnel.counts.items())
-            self.report(Progress("evolving", number + 1, plan.generations + 1, population[0].fitness, counts))
+        def told(number: int, found: list[Individual]) -> None:
+            best = found[0].fitness if found else 0.0
+            self.report(Progress("evolving", number + 1, plan.generations + 1, best, tuple(self.funnel.counts.items())))
 
         found = evolve(words, self._evaluate, self.generator, plan.settings, plan.generations, report=told)
-        return self._second_look([i.genotype for i in found if i.fitness > 0])
+        return self._second_look([i.genotype for i in found])
 
     def _evaluate(self, genotypes: Sequence[Expr]) -> list[float]:
         """Fitness: mean validation accuracy over the search seeds, at the better of the tried rates."""
@@ -153,9 +172,9 @@ class Search:
         chosen = [n for n, verdict in enumerate(verdicts) if verdict.reason is None]
         fitness = self._measured([losses[n] for n in chosen], [verdicts[n] for n in chosen], "search")
         for n, value in zip(chosen, fitness):
-            self._fitness[verdicts[n].key] = value
             self._remember(genotypes[n], value)
-        return [self._fitness.get(v.key, 0.0) if v.reason in (None, KNOWN) else 0.0 for v in verdicts]
+        found = dict(zip(chosen, fitness))
+        return [found.get(n, 0.0) for n in range(len(genotypes))]
 
     def _measured(self, losses: Sequence[Loss], verdicts: Sequence[Verdict], group: str) -> list[float]:
         rates = torch.tensor([[self._rate_for(v) * f for f in self.plan.rate_factors] for v in verdicts])
@@ -169,25 +188,20 @@ class Search:
         self._log.write(json.dumps({"f": show(genotype), "accuracy": round(fitness, 6)}) + "\n")
         self._log.flush()
 
-    def _second_look(self, ranked: Sequence[Expr]) -> Expr:
-        """The best of the finalists on other seeds: the best of many on two seeds is mostly the luckiest.
+    def _second_look(self, ranked: Sequence[Expr]) -> list[Expr]:
+        """The best of the leaders on other seeds: the best of many on two seeds is mostly the luckiest.
 
         Raises:
             GloError: nothing trained at all.
         """
         if not ranked:
             raise GloError("no candidate could be trained", hint="give the search more generations")
-        finalists: dict[bytes, Expr] = {}
-        for genotype in ranked:
-            finalists.setdefault(self.funnel.peek(self.space.fill(genotype)).key, genotype)
-            if len(finalists) == self.plan.finalists:
-                break
-        self.report(Progress("second look at the finalists", 0, 1))
-        genotypes = list(finalists.values())
-        losses = [self.space.fill(g) for g in genotypes]
-        fitness = self._measured(losses, [self.funnel.peek(loss) for loss in losses], "finalists")
-        best = max(range(len(genotypes)), key=lambda n: fitness[n])
-        return simplify([genotypes[best]])[0]
+        leaders = ranked[: self.plan.leaders]
+        self.report(Progress("second look at the leaders", 0, 1))
+        losses = [self.space.fill(g) for g in leaders]
+        fitness = self._measured(losses, [self.funnel.peek(loss) for loss in losses], "leaders")
+        order = sorted(range(len(leaders)), key=lambda n: -fitness[n])
+        return [simplify([leaders[n]])[0] for n in order[: self.plan.finalists]]
 
     def _tune(self, genotype: Expr, rate: float) -> tuple[Expr, tuple[Param, ...]]:
         """The genotype with a tuned coefficient on every node."""
@@ -215,13 +229,13 @@ class Search:
         rounded = [float(f"{v:.4g}") for v in vector]
         return expr, tuple(replace(p, default=v) for p, v in zip(params, rounded))
 
-    def _compare(self, entries: Sequence[tuple[Candidate, Grid]]) -> tuple[Result, ...]:
+    def _compare(self, entries: Sequence[_Entry]) -> tuple[Result, ...]:
         results = []
-        for n, (candidate, grid) in enumerate(entries):
+        for n, entry in enumerate(entries):
             self.report(Progress("fresh seeds on test data", n, len(entries)))
-            accuracies = held_out_accuracies(self.task, candidate, grid.best, self.plan.seeds("fresh"))
+            accuracies = held_out_accuracies(self.task, entry.candidate, entry.grid.best, self.plan.seeds("fresh"))
             self.trainings += self.plan.fresh_seeds
-            results.append(Result(candidate.loss.name, grid, accuracies))
+            results.append(Result(entry.candidate.loss.name, entry.grid, accuracies))
         return tuple(results)
 
 

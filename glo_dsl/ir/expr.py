@@ -158,13 +158,13 @@ def total(arg: Expr) -> Expr:
 
 
 def rebuild(node: Expr, args: tuple[Expr, ...]) -> Expr:
-    """The same node over other arguments; a reduction whose argument no longer varies uses the `unvaried` column."""
+    """The same node over other arguments; one that works on rows, given what no longer varies, is what `unvaried` says."""
     if args == node.args:
         return node
     if isinstance(node, Hole):
         return hole(node.name, args)
     assert isinstance(node, Apply)
-    if node.op.reduces and not args[0].type.per_class:
+    if node.op.shape in ("reduce", "row") and not args[0].type.per_class:
         return _unvaried(node.op, args[0])
     if node.op.shape == "gather" and not args[0].type.per_class:
         return args[0]
@@ -177,6 +177,10 @@ def _unvaried(op: Op, arg: Expr) -> Expr:
             return arg
         case "C * a":
             return apply("mul", CLASSES, arg)
+        case "1 / C":
+            return apply("div", const(1.0), CLASSES)
+        case "-log(C)":
+            return apply("neg", apply("log", CLASSES))
         case _:
             return apply("add", arg, apply("log", CLASSES))
 

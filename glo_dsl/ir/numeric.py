@@ -17,7 +17,8 @@ erf = np.vectorize(math.erf, otypes=[np.float64])
 
 
 def sigmoid(a: Array) -> Array:
-    return np.exp(-np.logaddexp(0.0, -a))
+    e = np.exp(-np.abs(a))
+    return np.where(a >= 0, 1 / (1 + e), e / (1 + e))
 
 
 def softplus(a: Array) -> Array:

@@ -33,7 +33,7 @@ class Op:
         numpy: the reference meaning on float64 arrays, class axis last; None where `define` gives it.
         shape: how the axes of the result follow from those of the arguments, see `Op.result`.
         define: the operator in terms of others; the kernel targets see only this.
-        unvaried: for a reduction, its value when the argument does not vary over classes.
+        unvaried: for a reduction or a row, its value when the argument does not vary over classes.
         word: how it is called in `.glo`; several rows may share a word and differ in arity.
         notation: infix or prefix sign and binding power, for operators that have one.
         domain: condition on the arguments outside of which the value is not a finite number.
@@ -116,6 +116,8 @@ class Op:
         return make_type(args[0].kind if self.shape == "gather" else self.kinds[-1], axes)
 
     def _place(self, place: int) -> str:
+        if self.shape == "gather":
+            return "the index in [ ]" if place else "what stands before [ ]"
         if self.notation or self.arity == 1:
             return f"the argument of {self.call}" if self.arity == 1 else f"operand {place + 1} of {self.call}"
         return f"argument {place + 1} of {self.call}"

@@ -145,10 +145,10 @@ OVER_CLASSES = (
        shape="reduce", define="max(a) + log(sum(exp(a - max(a))))", unvaried="a + log(C)",
        range=ranges.logsumexp, about="log(sum(exp(a))), stable"),
     Op("softmax", R1, ("out * (g - sum(g * out))",), "", "", "torch.softmax({0}, -1)", numeric.softmax,
-       shape="row", define="exp(a - max(a)) * (1 / sum(exp(a - max(a))))", range=ranges.fixed(0, 1),
+       shape="row", define="exp(a - max(a)) * (1 / sum(exp(a - max(a))))", unvaried="1 / C", range=ranges.fixed(0, 1),
        about="exp(a) / sum(exp(a)), stable"),
     Op("log_softmax", R1, ("g - softmax(a) * sum(g)",), "", "", "torch.log_softmax({0}, -1)", numeric.log_softmax,
-       shape="row", define="(a - max(a)) - log(sum(exp(a - max(a))))", range=ranges.fixed(-np.inf, 0),
+       shape="row", define="(a - max(a)) - log(sum(exp(a - max(a))))", unvaried="-log(C)", range=ranges.fixed(-np.inf, 0),
        about="log(softmax(a)), stable"),
     Op("gather", ("any", "class", "any"), ("g * onehot(b)", ""), "", "", "torch.gather({0}, -1, {1})",
        numeric.gather, shape="gather", word="[]", range=ranges.same, about="z[t]: the entry of class t"),
@@ -180,6 +180,6 @@ def function(word: str, arity: int) -> Op:
     for row in rows:
         if row.arity == arity:
             return row
-    arities = " or ".join(str(row.arity) for row in rows)
+    arities = " or ".join(str(arity) for arity in sorted(row.arity for row in rows))
     plural = "" if arities == "1" else "s"
     raise GloError(f"{word} takes {arities} argument{plural}, got {arity}")

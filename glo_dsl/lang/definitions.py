@@ -108,7 +108,7 @@ def _type(elaborator: Elaborator, node: Node) -> tuple[Type, Interval]:
     found = TYPES.get((str(word), axis is not None))
     if found is None:
         kinds = {kind for kind, _ in TYPES}
-        hint = did_you_mean(str(word), kinds)
+        hint = did_you_mean(str(word), kinds) or "types are real, real[C], prob[C], class[C], bool and bool[C]"
         if str(word) in kinds:
             hint = f"write {word}" if axis is not None else f"write {word}[C]"
         raise GloError(f"unknown type {word}{'[C]' if axis else ''}", span_of(node), hint, elaborator.source)

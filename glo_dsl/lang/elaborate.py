@@ -85,7 +85,10 @@ class Elaborator:
             return found
         if str(token) in self.defs or str(token) in FUNCTIONS:
             raise self._fail(f"{token} is a function", token, f"call it: {token}(...)")
-        raise self._fail(f"unknown name {token}", token, did_you_mean(str(token), [*scope, *CONSTANTS]))
+        hint = did_you_mean(str(token), [*scope, *CONSTANTS])
+        if hint is None and 0 < len(scope) <= 8:
+            hint = f"the names here are {', '.join(scope)}"
+        raise self._fail(f"unknown name {token}", token, hint)
 
     # One method for each tree that is more than an operator applied to its children.
 

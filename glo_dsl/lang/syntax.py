@@ -94,56 +94,92 @@ def _strange_character(source: Source, error: UnexpectedCharacters) -> GloError:
         "&": "write: and", "|": "write: or", "!": "write: not, or != between two values",
         "%": "there is no remainder operator", '"': "a loss has no text values", ";": "; separates inputs from parameters",
     }  # fmt: skip
-    span = Span(error.line, error.column)
-    return GloError(f"unexpected character {character!r}", span, hint=hints.get(character), source=source)
+    hint = hints.get(character)
+    if hint is None and character.isalpha():
+        hint = "names are written in the letters a to z, digits and _"
+    return GloError(f"unexpected character {character!r}", Span(error.line, error.column), hint, source)
 
 
 def _unexpected(source: Source, error: UnexpectedToken | UnexpectedEOF) -> GloError:
     token = getattr(error, "token", None)
-    opened = _open_bracket(source.text)
-    unclosed = None
-    if opened is not None and opened >= 0:
-        where = _span_at(source.text, opened)
-        unclosed = f"the {source.text[opened]} at line {where.line}, column {where.column} is never closed"
+    expected = frozenset(getattr(error, "accepts", None) or getattr(error, "expected", None) or ())
     if token is None or token.type == "$END":
         end = _span_at(source.text, len(source.text.rstrip()))
-        return GloError(f"the text ends too early{_expected(error)}", end, hint=unclosed, source=source)
-    hint = unclosed if _starts_definition(token) else _token_hint(token)
-    return GloError(f"unexpected {_shown(token)}{_expected(error)}", span_of(token), hint=hint, source=source)
+        hint = _unclosed(source.text) or _missing_word(expected)
+        return GloError(f"the text ends too early{_expected(expected)}", end, hint, source)
+    hint = _token_hint(source.text, token, expected)
+    return GloError(f"unexpected {_shown(token)}{_expected(expected)}", span_of(token), hint, source)
 
 
-def _starts_definition(token: Token) -> bool:
-    return str(token) in ("loss", "def")
+def _unclosed(text: str) -> str | None:
+    opened = _open_bracket(text)
+    if opened is None:
+        return None
+    where = _span_at(text, opened)
+    return f"the {text[opened]} at line {where.line}, column {where.column} is never closed"
 
 
 def _shown(token: Token) -> str:
     return f"keyword {token}" if str(token) in KEYWORDS else f"{str(token)[:40]!r}"
 
 
-def _token_hint(token: Token) -> str | None:
-    if token.type == "NAME":
-        return "is an operator missing? multiplication is written *"
-    if token == "**":
-        return "power is written ^"
-    if token == "=":
-        return "equality is written ==; a local name: let name = value in ..."
-    if token == ";":
-        return "; may stand once, between the inputs of a loss and its parameters"
-    if str(token) in KEYWORDS:
-        return f"{token} is a keyword; choose another name"
+def _missing_word(expected: frozenset[str]) -> str | None:
+    """The whole form that the missing word belongs to."""
+    if expected & {"THEN", "ELSE"}:
+        return "a choice is written: if condition then value else value"
+    if "IN" in expected and "RSQB" not in expected and "RPAR" not in expected:
+        return "a local name is written: let name = value in expression"
+    if expected == {"COLON"}:
+        return "an input is written with its type, for example z: real[C]"
     return None
 
 
-def _expected(error: UnexpectedToken | UnexpectedEOF) -> str:
-    names = {"RPAR": ")", "RSQB": "]", "EQUAL": "=", "IN": "in", "THEN": "then", "ELSE": "else", "LPAR": "(", "COLON": ":"}
-    expected = getattr(error, "accepts", None) or getattr(error, "expected", None) or ()
-    if {"NUMBER", "LPAR"} <= set(expected):
+def _token_hint(text: str, token: Token, expected: frozenset[str]) -> str | None:
+    """What the author most likely meant; the first that fits."""
+    operand_ended = "STAR" in expected
+    before = text[: token.start_pos or 0].rstrip()
+    if _at_top(expected) and not operand_ended:
+        return "no bracket is open here" if token in _CLOSES else "a file holds definitions: loss name(inputs) = expression"
+    if token in ("loss", "def") or token in _CLOSES:
+        return _unclosed(text) or ("no bracket is open here" if token in _CLOSES and _at_top(expected) else None)
+    if token == "*" and before.endswith("*"):
+        return "power is written ^"
+    if token in ("<", "<=", ">", ">=", "==", "!="):
+        return "comparisons do not chain; write: a < b and b < c"
+    if token == "(" and expected == {"LSQB"}:
+        return "bounds are written: in [low, high]"
+    if token == ":" and "COMMA" in expected and not operand_ended:
+        return "a def takes names only; their types follow from the call"
+    if token == "=" and operand_ended:
+        return "equality is written ==; a local name: let name = value in expression"
+    if token == ";":
+        return "; may stand once, between the inputs of a loss and its parameters"
+    return _missing_word(expected) or _word_hint(token, expected, operand_ended)
+
+
+def _word_hint(token: Token, expected: frozenset[str], operand_ended: bool) -> str | None:
+    if operand_ended and (token.type in ("NAME", "NUMBER") or token in ("let", "if", "not", "true", "false")):
+        return "is an operator missing? multiplication is written *"
+    if "NUMBER" in expected:
+        return f"something is missing before {token}" if str(token) in KEYWORDS else None
+    return f"{token} is a keyword; choose another name" if "NAME" in expected and str(token) in KEYWORDS else None
+
+
+def _at_top(expected: frozenset[str]) -> bool:
+    return {"LOSS", "DEF"} <= expected
+
+
+def _expected(expected: frozenset[str]) -> str:
+    names = {"RPAR": ")", "RSQB": "]", "EQUAL": "=", "IN": "in", "THEN": "then", "ELSE": "else", "COLON": ":", "LSQB": "["}
+    if {"NUMBER", "LPAR"} <= expected:
         return "; expected an expression"
-    if set(expected) == {"NAME"}:
+    if expected == {"NAME"}:
         return "; expected a name"
-    if {"LOSS", "DEF"} <= set(expected) and "PLUS" not in expected:
+    if expected == {"LPAR"}:
+        return "; expected ("
+    if _at_top(expected) and "PLUS" not in expected:
         return "; expected loss or def"
-    found = [names[name] for name in names if name in expected]
+    found = [names[name] for name in names if name in expected and not (name == "LSQB" and len(expected) > 1)]
     return f"; expected {' or '.join(found)}" if 0 < len(found) <= 3 else ""
 
 

@@ -62,7 +62,7 @@ class CKernel:
         gradients = {name: self._output(name, rows, classes) for name in self.program.gradients}
         loss = torch.empty((rows,) if reduction == "none" else (), dtype=self.dtype)
         self.bind(tensors, [float(p) for p in params], reduction, ignore_index, loss, list(gradients.values()))()
-        return loss, {name: self._rounded(name, g, inputs) for name, g in gradients.items()}
+        return loss, gradients
 
     def bind(
         self, tensors: Sequence[Tensor], params: Sequence[float], reduction: str, ignore_index: int,
@@ -102,12 +102,6 @@ class CKernel:
     def _output(self, name: str, rows: int, classes: int) -> Tensor:
         per_class = any(i.name == name and i.rate == Rate.CLASS for i in self.program.inputs)
         return torch.empty((rows, classes) if per_class else (rows,), dtype=self.dtype)
-
-    def _rounded(self, name: str, gradient: Tensor, inputs: Sequence[Tensor]) -> Tensor:
-        for entry, tensor in zip(self.program.inputs, inputs):
-            if entry.name == name and tensor.dtype != gradient.dtype:
-                return gradient.to(tensor.dtype)
-        return gradient
 
 
 def _fail(call: _Call, _: object) -> None:

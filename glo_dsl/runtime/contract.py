@@ -50,7 +50,7 @@ Run = Callable[[tuple[Tensor, ...], tuple[Number, ...], tuple[str, ...], str, in
 
 Inputs are [rows, classes], [rows] or, shared, [classes], of any strides. The loss is a scalar, or [rows] for "none".
 Gradients are those of the reduced loss: shaped like the input, [rows, classes] for a shared one and [rows] for a
-parameter, whose contributions the caller adds up.
+parameter, whose contributions the caller adds up. They may be wider than the input: the caller rounds, once.
 """
 
 Launch = Callable[[tuple[Tensor, ...], Tensor, tuple[str, ...], Tensor, int], tuple[Tensor, dict[str, Tensor]]]
@@ -109,24 +109,24 @@ def _counted(spec: Spec, inputs: tuple[Tensor, ...], ignore_index: int) -> Tenso
 
 
 @dataclass(frozen=True)
-class _Batch:
-    """The tensors of a call as rows, and the shape that losses and gradients go back to."""
+class _Layout:
+    """How the rows of a kernel lie in the tensors of a call: the shape of the batch, and where the class axis is."""
 
-    rows: tuple[Tensor, ...]
     shape: tuple[int, ...]
     axis: int
 
-    def restore(self, entry: InputSpec, gradient: Tensor, like: Tensor) -> Tensor:
-        """The gradient of an input in the layout of the call."""
+    def restore(self, entry: InputSpec, gradient: Tensor, shape: torch.Size, dtype: torch.dtype) -> Tensor:
+        """The gradient of an input in the layout of the call, rounded to its dtype."""
         if entry.shared:
-            return gradient.sum(0).to(like.dtype)
-        if gradient.shape == like.shape and self.axis in (0, gradient.dim() - 1):
+            return gradient.sum(0).to(dtype)
+        gradient = gradient.to(dtype)
+        if gradient.shape == shape and (not entry.rows or self.axis == gradient.dim() - 1):
             return gradient
         if entry.rows:
             full = gradient.reshape(*self.shape, gradient.shape[-1]).movedim(-1, self.axis)
         else:
             full = gradient.reshape(self.shape)
-        return full.sum_to_size(like.shape) if full.shape != like.shape else full
+        return full.sum_to_size(shape) if full.shape != shape else full
 
 
 class CompiledLoss:
@@ -147,6 +147,8 @@ class CompiledLoss:
         self.spec = spec
         self._choose = choose
         self._runs: dict[torch.device, Run] = {}
+        self._defaults = {name: float(default) for name, default in spec.params}
+        self._has_classes = spec.by_rows
         self.__name__ = spec.name
 
     def __repr__(self) -> str:
@@ -160,13 +162,12 @@ class CompiledLoss:
         """The loss: a scalar for "mean" and "sum", one value per sample for "none"."""
         values = self._parameters(params)
         _check_reduction(reduction)
-        batch = self._batch(inputs, dim)
-        tensors = [v for v in (*inputs, *values) if isinstance(v, Tensor)]
-        if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
-            loss: Tensor = _Function.apply(self, batch, reduction, ignore_index, *inputs, *values)  # type: ignore[no-untyped-call]
+        rows, layout = self._rows(inputs, dim)
+        if torch.is_grad_enabled() and any(isinstance(v, Tensor) and v.requires_grad for v in (*inputs, *values)):
+            loss: Tensor = _Function.apply(self, rows, layout, reduction, ignore_index, *inputs, *values)  # type: ignore[no-untyped-call]
         else:
-            loss, _ = self._run(batch.rows[0].device)(batch.rows, values, (), reduction, ignore_index)
-        return loss.reshape(batch.shape) if reduction == "none" else loss
+            loss, _ = self._run(rows[0].device)(rows, values, (), reduction, ignore_index)
+        return loss.reshape(layout.shape) if reduction == "none" else loss
 
     def value_and_grad(
         self,
@@ -188,11 +189,13 @@ class CompiledLoss:
         for name in wanted:
             if name not in self.spec.differentiable:
                 raise ValueError(f"{self.spec.name} has no gradient for {name}; it has: {', '.join(self.spec.differentiable)}")
-        batch = self._batch(inputs, dim)
-        loss, gradients = self._run(batch.rows[0].device)(batch.rows, values, wanted, reduction, ignore_index)
-        named = dict(zip((i.name for i in self.spec.inputs), zip(self.spec.inputs, inputs)))
-        shaped = {n: batch.restore(named[n][0], g, named[n][1]) if n in named else g.sum() for n, g in gradients.items()}
-        return (loss.reshape(batch.shape) if reduction == "none" else loss), shaped
+        rows, layout = self._rows(inputs, dim)
+        loss, found = self._run(rows[0].device)(rows, values, wanted, reduction, ignore_index)
+        gradients = {name: gradient.sum() for name, gradient in found.items() if name in self._defaults}
+        for entry, tensor in zip(self.spec.inputs, inputs):
+            if entry.name in found:
+                gradients[entry.name] = layout.restore(entry, found[entry.name], tensor.shape, tensor.dtype)
+        return (loss.reshape(layout.shape) if reduction == "none" else loss), {name: gradients[name] for name in wanted}
 
     def module(self, learnable: Sequence[str] = (), reduction: str = "mean", ignore_index: int = -100, dim: int = 1,
                **params: float) -> LossModule:  # fmt: skip
@@ -205,36 +208,38 @@ class CompiledLoss:
         return self._runs[device]
 
     def _parameters(self, given: dict[str, Number]) -> tuple[Number, ...]:
-        known = [name for name, _ in self.spec.params]
+        if not given:
+            return tuple(self._defaults.values())
         for name, value in given.items():
-            if name not in known:
-                has = f"its parameters are {', '.join(known)}" if known else "it has no parameters"
+            if name not in self._defaults:
+                has = f"its parameters are {', '.join(self._defaults)}" if self._defaults else "it has no parameters"
                 raise TypeError(f"{self.spec.name} has no parameter {name}; {has}")
             if isinstance(value, Tensor) and value.numel() != 1:
                 raise ValueError(f"parameter {name} must have one element, got shape {tuple(value.shape)}")
-        values = (given.get(name, default) for name, default in self.spec.params)
+        values = (given.get(name, default) for name, default in self._defaults.items())
         return tuple(v.reshape(()) if isinstance(v, Tensor) else float(v) for v in values)
 
-    def _batch(self, inputs: tuple[Tensor, ...], dim: int) -> _Batch:
+    def _rows(self, inputs: tuple[Tensor, ...], dim: int) -> tuple[tuple[Tensor, ...], _Layout]:
+        """The inputs as a kernel takes them, checked."""
         if len(inputs) != len(self.spec.inputs):
             names = ", ".join(i.name for i in self.spec.inputs)
             raise TypeError(f"{self.spec.name} takes {len(self.spec.inputs)} inputs ({names}), got {len(inputs)}")
         for entry, tensor in zip(self.spec.inputs, inputs):
             _check_kind(entry, tensor)
-        if len({tensor.device for tensor in inputs}) > 1:
+        if any(tensor.device != inputs[0].device for tensor in inputs):
             raise ValueError(f"the inputs of {self.spec.name} are on different devices")
-        return self._by_rows(inputs, dim) if self.spec.by_rows else self._elementwise(inputs)
+        return self._by_rows(inputs, dim) if self._has_classes else self._elementwise(inputs)
 
-    def _elementwise(self, inputs: tuple[Tensor, ...]) -> _Batch:
-        shapes = {t.shape for t in inputs}
-        if len(shapes) > 1:
+    def _elementwise(self, inputs: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], _Layout]:
+        if any(t.shape != inputs[0].shape for t in inputs):
             try:
                 inputs = tuple(torch.broadcast_tensors(*inputs))  # type: ignore[no-untyped-call]
             except RuntimeError:
                 raise ValueError(f"the inputs of {self.spec.name} have shapes {_shapes(inputs)}, which do not fit") from None
-        return _Batch(tuple(t.reshape(-1) for t in inputs), tuple(inputs[0].shape), 0)
+        flat = tuple(t if t.dim() == 1 else t.reshape(-1) for t in inputs)
+        return flat, _Layout(tuple(inputs[0].shape), 0)
 
-    def _by_rows(self, inputs: tuple[Tensor, ...], dim: int) -> _Batch:
+    def _by_rows(self, inputs: tuple[Tensor, ...], dim: int) -> tuple[tuple[Tensor, ...], _Layout]:
         entry, first = next((i, t) for i, t in zip(self.spec.inputs, inputs) if i.rows and not i.shared)
         if first.dim() == 0:
             raise ValueError(f"{entry.name} needs a class axis, got a scalar")
@@ -255,7 +260,7 @@ class CompiledLoss:
                 rows.append(tensor if tensor.dim() == 2 and axis == 1 else tensor.movedim(axis, -1).reshape(-1, classes))
             else:
                 rows.append(tensor if tensor.dim() == 1 else tensor.reshape(-1))
-        return _Batch(tuple(rows), shape, axis)
+        return tuple(rows), _Layout(shape, axis)
 
 
 def _check_reduction(reduction: str) -> None:
@@ -280,42 +285,40 @@ class _Function(torch.autograd.Function):
     """Computes the gradients in the forward pass and hands them out, times the upstream gradient, in the backward."""
 
     @staticmethod
-    def forward(ctx: Any, fn: CompiledLoss, batch: _Batch, reduction: str, ignore_index: int, *values: Number) -> Tensor:
-        names = [i.name for i in fn.spec.inputs] + [name for name, _ in fn.spec.params]
-        wrt = tuple(name for name, v in zip(names, values) if isinstance(v, Tensor) and v.requires_grad)
+    def forward(
+        ctx: Any, fn: CompiledLoss, rows: tuple[Tensor, ...], layout: _Layout, reduction: str, ignore_index: int,
+        *values: Number,
+    ) -> Tensor:  # fmt: skip
+        entries = (*fn.spec.inputs, *(name for name, _ in fn.spec.params))
+        wanted = [isinstance(v, Tensor) and v.requires_grad for v in values]
+        wrt = tuple(e if isinstance(e, str) else e.name for e, w in zip(entries, wanted) if w)
         params = values[len(fn.spec.inputs) :]
-        loss, gradients = fn._run(batch.rows[0].device)(batch.rows, params, wrt, reduction, ignore_index)
-        ctx.save_for_backward(*gradients.values())
-        ctx.names, ctx.wrt, ctx.spec, ctx.batch, ctx.reduction = names, tuple(gradients), fn.spec, batch, reduction
-        ctx.like = dict(zip(names, values))
+        loss, gradients = fn._run(rows[0].device)(rows, params, wrt, reduction, ignore_index)
+        ctx.save_for_backward(*(gradients[name] for name in wrt))
+        ctx.layout, ctx.reduction, ctx.wanted = layout, reduction, wanted
+        ctx.likes = [(e, v.shape, v.dtype) for e, v, w in zip(entries, values, wanted) if w and isinstance(v, Tensor)]
         return loss
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-        found = dict(zip(ctx.wrt, ctx.saved_tensors))
-        entries = {i.name: i for i in ctx.spec.inputs}
-        result: list[Tensor | None] = [None, None, None, None]
-        for name in ctx.names:
-            gradient = found.get(name)
-            if gradient is None:
-                result.append(None)
-                continue
+        found = []
+        for (entry, shape, dtype), gradient in zip(ctx.likes, ctx.saved_tensors):
             scaled = _times(gradient, upstream, ctx.reduction)
-            like = ctx.like[name]
-            whole = ctx.batch.restore(entries[name], scaled, like) if name in entries else scaled.sum().to(like.dtype)
-            result.append(whole)
-        return tuple(result)
+            is_parameter = isinstance(entry, str)
+            found.append(scaled.sum().to(dtype) if is_parameter else ctx.layout.restore(entry, scaled, shape, dtype))
+        remaining = iter(found)
+        return None, None, None, None, None, *(next(remaining) if wanted else None for wanted in ctx.wanted)
 
 
 def _times(gradient: Tensor, upstream: Tensor, reduction: str) -> Tensor:
-    """The gradient times the upstream one; the usual 1 of `loss.backward()` costs nothing where it can be seen."""
+    """The gradient times the upstream one, rounded by nobody yet; the usual 1 costs nothing where it can be seen."""
     if reduction == "none":
         per_row = upstream.reshape(-1)
-        return gradient * (per_row[:, None] if gradient.dim() == 2 else per_row).to(gradient.dtype)
+        return gradient * (per_row[:, None] if gradient.dim() == 2 else per_row)
     if upstream.device.type == "cpu" and upstream.item() == 1.0:
         return gradient
-    return gradient * upstream.to(gradient.dtype)
+    return gradient * upstream
 
 
 class LossModule(torch.nn.Module):

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from glo_codegen.torch_ import LAUNCH, emit_torch
 from glo_dsl.ir.evaluate import evaluate
-from glo_dsl.ir.expr import Var
+from glo_dsl.ir.expr import Expr, Var, apply, const, rebuild, walk
 from glo_dsl.lang.loss import Loss
 from glo_dsl.passes.pipeline import oracle_program
 from glo_dsl.runtime.load_module import load_module
@@ -54,6 +54,43 @@ def laid_out(variable: Var, array: Array) -> Array:
     if variable.type.per_class:
         return array if variable.type.per_sample else array[None, :]
     return array[:, None]
+
+
+def noisy(root: Expr, seed: int, size: float = 1e-10) -> Expr:
+    """`root` with every computed number moved by about one part in 1 / `size`, as rounding moves it, only more.
+
+    Seeds 0 and 1 move all up and all down, others at random. What then jumps is not determined by its formula.
+
+    >>> from glo_dsl.lang.elaborate import parse_expression
+    >>> from glo_dsl.lang.show import show
+    >>> show(noisy(parse_expression("sqrt(4)", {}), 0, 0.5))
+    'sqrt(4) * 1.5 + 0.05'
+    """
+    rng = np.random.default_rng(seed)
+    done: dict[Expr, Expr] = {}
+    for node in walk((root,)):
+        done[node] = rebuild(node, tuple(done[a] for a in node.args))
+        if node.args and node.type.kind == "real":
+            step = size * (1.0 - 2.0 * seed if seed < 2 else rng.uniform(-1, 1))
+            moved = apply("mul", done[node], const(1.0 + step))
+            done[node] = apply("add", moved, const(0.1 * step))
+    return done[root]
+
+
+def wrong(mine: Array, truth: Array, nearby: Sequence[Array], rtol: float = 1e-9) -> NDArray[np.bool_]:
+    """Where `mine` is not `truth`, as far as the truth is determined: not where it jumps or is not finite.
+
+    `nearby` holds the truth computed with noise: where that moves it a lot, rounding may as well.
+
+    >>> wrong(np.array([1.0, 2.5, 7.0]), np.array([1.0, 2.0, np.nan]), []).tolist()
+    [False, True, False]
+    """
+    with np.errstate(all="ignore"):
+        moved = np.max([np.abs(n - truth) for n in nearby], axis=0) if nearby else np.zeros(truth.shape)
+        largest = np.max(np.abs(truth), initial=0.0, where=np.isfinite(truth))
+        allowed = rtol * (np.abs(truth) + min(largest, 1.0)) + 10 * moved
+        certain = np.isfinite(truth) & np.isfinite(moved)
+        return certain & ~(np.abs(mine - truth) <= allowed)
 
 
 def oracle(

@@ -104,6 +104,13 @@ def test_everything_compiles_to_machine_code(compiled: Path) -> None:
     assert ".target sm_100" in (compiled / "cuda_100.ptx").read_text()
 
 
+def test_maximum_propagates_nan(compiled: Path) -> None:
+    """Triton's interpreter always does, the hardware only when asked."""
+    ptx = (compiled / "cuda_100.ptx").read_text()
+    assert "max.NaN" in ptx
+    assert "max.f32" not in ptx
+
+
 @pytest.mark.parametrize("classes", [10, 1000])
 @pytest.mark.parametrize("name", [p.stem for p in EXAMPLES])
 def test_no_example_spills(compiled: Path, name: str, classes: int) -> None:

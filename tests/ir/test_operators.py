@@ -111,7 +111,7 @@ def test_has_a_word_that_finds_it_again(op: Op) -> None:
 
 
 @ROWS_OF_TABLE
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(st.data(), st.booleans())
 def test_numpy_and_torch_columns_agree(op: Op, data: st.DataObject, grid: bool) -> None:
     node, values = data.draw(applications(op, grid))
@@ -122,7 +122,7 @@ def test_numpy_and_torch_columns_agree(op: Op, data: st.DataObject, grid: bool) 
 
 
 @ROWS_OF_TABLE
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(st.data())
 def test_a_declared_commutative_operator_commutes(op: Op, data: st.DataObject) -> None:
     node, values = data.draw(applications(op, False))
@@ -133,7 +133,7 @@ def test_a_declared_commutative_operator_commutes(op: Op, data: st.DataObject) -
 
 
 @pytest.mark.parametrize("op", [op for op in OPS.values() if op.define and op.numpy], ids=lambda op: op.name)
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(st.data(), st.booleans())
 def test_definition_equals_the_numpy_column(op: Op, data: st.DataObject, grid: bool) -> None:
     node, values = data.draw(applications(op, grid))
@@ -141,7 +141,7 @@ def test_definition_equals_the_numpy_column(op: Op, data: st.DataObject, grid: b
     np.testing.assert_allclose(defined, mine, 1e-12, 1e-14)
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(st.integers(0, C - 1))
 def test_onehot_is_one_at_its_class(t: int) -> None:
     index = var("t", CLASS_INDEX)
@@ -149,13 +149,13 @@ def test_onehot_is_one_at_its_class(t: int) -> None:
     assert row.tolist() == [[float(c == t) for c in range(C)]]
 
 
-@pytest.mark.parametrize("op", [op for op in OPS.values() if op.reduces], ids=lambda op: op.name)
+@pytest.mark.parametrize("op", [op for op in OPS.values() if op.shape in ("reduce", "row")], ids=lambda op: op.name)
 @given(st.floats(-3, 3))
-def test_unvaried_is_the_reduction_of_equal_entries(op: Op, value: float) -> None:
+def test_unvaried_is_the_value_over_equal_entries(op: Op, value: float) -> None:
     row, number = var("a", REAL_ROW), var("k", REAL)
     values = {row: np.full((1, C), value), number: np.full((1, 1), value)}
     varied, unvaried = evaluate([apply(op, row), rebuild(apply(op, row), (number,))], values, C)
-    np.testing.assert_allclose(unvaried, varied, 1e-12, 1e-14)
+    np.testing.assert_allclose(np.broadcast_to(unvaried, varied.shape), varied, 1e-12, 1e-14)
 
 
 # Derivatives.
@@ -175,7 +175,7 @@ def summed_to(gradient: Array, shape: tuple[int, ...]) -> Array:
 
 
 @DIFFERENTIABLE
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(st.data(), st.booleans())
 def test_derivative_agrees_with_autograd_and_has_its_kinks(op: Op, data: st.DataObject, grid: bool) -> None:
     node, values = data.draw(applications(op, grid))
@@ -198,7 +198,7 @@ def test_derivative_agrees_with_autograd_and_has_its_kinks(op: Op, data: st.Data
 @pytest.mark.parametrize(
     "op", [op for op in OPS.values() if any(op.vjp) and op.name != "stop"], ids=lambda op: op.name
 )  # stop is the one operator whose derivative is not that of its value
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(st.data())
 def test_derivative_agrees_with_central_differences(op: Op, data: st.DataObject) -> None:
     node, values = data.draw(applications(op, False))
@@ -264,7 +264,7 @@ def test_a_tie_over_classes_shares_the_gradient(name: str) -> None:
 
 
 @ROWS_OF_TABLE
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(st.data())
 def test_result_varies_over_what_the_value_varies_over(op: Op, data: st.DataObject) -> None:
     node, values = data.draw(applications(op, False))
@@ -284,7 +284,7 @@ def test_result_varies_over_what_the_value_varies_over(op: Op, data: st.DataObje
         ("softmax", (UNIFORM,), "the argument of softmax must have a class axis"),
         ("and", (REAL, BOOL), "operand 1 of and must be a condition"),
         ("select", (BOOL, REAL, BOOL), "argument 3 of if must be a real number"),
-        ("gather", (REAL_ROW, REAL), "argument 2 of .* must be a class index"),
+        ("gather", (REAL_ROW, REAL), "the index in . . must be a class index, got real"),
         ("gather", (REAL, CLASS_INDEX), "must have a class axis"),
         ("gather", (REAL_ROW, POSITION_TYPE), "the index must be one class per sample"),
         ("onehot", (REAL,), "must be a class index"),

@@ -1,0 +1,39 @@
+# make demo: install into .venv and search for a loss on the digits task.  make test: everything that must hold.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: demo test lint types layers check bench clean
+
+demo: $(STAMP)
+	$(BIN)/glo search examples/glo.glo --task digits --out glo-out/digits --overwrite
+	$(BIN)/glo-compile glo-out/digits/best.glo -o glo-out/digits/best_kernel.py
+	$(BIN)/glo-compile glo-out/digits/best.glo --target cuda:90 --emit cubin -o glo-out/digits/best.sm_90.cubin
+	@ls -l glo-out/digits
+
+test: $(STAMP) lint types layers check
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[search,test]'
+	touch $@
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+layers: $(STAMP)
+	$(BIN)/lint-imports
+
+check: $(STAMP)
+	$(BIN)/pytest -q
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/cpu.py --out benchmarks/results/cpu.json
+
+clean:
+	rm -rf .venv glo-out

@@ -1,0 +1,176 @@
+"""`glo compile`: a .glo file to a standalone module, or to any stage on the way there."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import glo_dsl
+from glo_dsl.errors import GloError, did_you_mean
+from glo_dsl.lang.loss import Loss
+
+TEXTS: dict[str, Callable[[Loss], str]] = {}
+"""Stages that are text and need no target, by name; filled below."""
+
+MACHINE = ("ttir", "ttgir", "ptx", "cubin", "amdgcn", "hsaco")
+"""Stages that Triton's compiler makes for a target."""
+
+DEFAULT_STAGE = {"cpu": "c", "cuda": "cubin", "hip": "hsaco"}
+
+
+def compile_command(
+    file: Annotated[Path, typer.Argument(help="The .glo file.", show_default=False)],
+    loss: Annotated[str, typer.Option(help="Which loss of the file; needed when there are several.")] = "",
+    emit: Annotated[str, typer.Option(help="tree, ir, gradient, program, triton, ttir, ttgir, ptx, cubin, amdgcn, "
+                                           "hsaco, c, torch. Without it: a standalone Python module.")] = "",
+    target: Annotated[str, typer.Option(help="cpu, cuda:80, cuda:90, cuda:100, hip:gfx942 ... (no GPU needed).")] = "",
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Where to write; else standard output.")] = None,
+    classes: Annotated[int, typer.Option(help="Number of classes to size a GPU kernel for.", min=1)] = 1000,
+    dtype: Annotated[str, typer.Option(help="Type of the inputs of a GPU kernel.")] = "float32",
+) -> None:  # fmt: skip
+    """Compile a loss: by default to a Python module that needs torch and triton alone."""
+    chosen = choose(glo_dsl.load(file), file, loss)
+    stage = emit or (_stage_of(target) if target else "")
+    if stage in MACHINE:
+        write(_machine_code(chosen, stage, target or _default_target(stage), classes, dtype), output, stage)
+    elif stage:
+        if stage not in TEXTS:
+            known = [*TEXTS, *MACHINE]
+            raise GloError(f"nothing is called {stage} here", hint=did_you_mean(stage, known) or f"choose: {', '.join(known)}")
+        write(TEXTS[stage](chosen), output, stage)
+    else:
+        from glo_dsl.runtime.standalone import standalone
+
+        write(standalone(chosen, glo_dsl.__version__), output, "module")
+
+
+def choose(losses: dict[str, Loss], file: Path, name: str) -> Loss:
+    """The loss that is meant.
+
+    Raises:
+        GloError: the file has none, none of this name, or several and no name is given.
+    """
+    if name:
+        if name not in losses:
+            raise GloError(f"{file} has no loss {name}", hint=did_you_mean(name, losses) or f"it has: {', '.join(losses)}")
+        return losses[name]
+    if len(losses) != 1:
+        hint = f"choose one with --loss: {', '.join(losses)}" if losses else "write: loss NAME(z: real[C]) = ..."
+        raise GloError(f"{file} has {len(losses) or 'no'} losses", hint=hint)
+    return next(iter(losses.values()))
+
+
+def write(result: str | bytes, output: Path | None, what: str) -> None:
+    """Text to standard output or a file, machine code to a file.
+
+    Raises:
+        GloError: the file cannot be written, or machine code has nowhere to go.
+    """
+    if output is None:
+        if isinstance(result, bytes):
+            raise GloError(f"a {what} is binary", hint=f"write it to a file: -o kernel.{what}")
+        sys.stdout.write(result)
+        return
+    try:
+        output.write_bytes(result if isinstance(result, bytes) else result.encode())
+    except OSError as error:
+        raise GloError(f"cannot write {output}: {error.strerror}") from None
+
+
+def _stage_of(target: str) -> str:
+    kind = target.partition(":")[0]
+    if kind not in DEFAULT_STAGE:
+        raise GloError(f"unknown target {target}", hint="targets are cpu, cuda:80, cuda:90, cuda:100, hip:gfx942")
+    return DEFAULT_STAGE[kind]
+
+
+def _default_target(stage: str) -> str:
+    return "hip:gfx942" if stage in ("amdgcn", "hsaco") else "cuda:90"
+
+
+def _machine_code(loss: Loss, stage: str, target: str, classes: int, dtype: str) -> bytes | str:
+    from glo_dsl.runtime.compile import check_callable, whole_program
+    from glo_dsl.runtime.triton_compile import compile_triton
+
+    check_callable(loss)
+    return compile_triton(whole_program(loss), target, stage, dtype, classes)
+
+
+def _tree(loss: Loss) -> str:
+    from lark import Tree
+
+    from glo_dsl.lang.syntax import parse
+
+    def lines() -> Iterator[str]:
+        stack: list[tuple[object, int]] = [(parse(loss.source), 0)]
+        while stack:
+            node, depth = stack.pop()
+            if isinstance(node, Tree):
+                yield "  " * depth + str(node.data)
+                stack.extend((child, depth + 1) for child in reversed(node.children))
+            elif node is not None:
+                yield "  " * depth + str(node)
+
+    return "\n".join(lines()) + "\n"
+
+
+def _ir(loss: Loss) -> str:
+    """One line for each distinct node, arguments first."""
+    from glo_dsl.ir.expr import Apply, Hole, walk
+    from glo_dsl.lang.show import show
+
+    numbers: dict[object, int] = {}
+    lines = []
+    for number, node in enumerate(walk((loss.expr,))):
+        numbers[node] = number
+        head = node.op.name if isinstance(node, Apply) else f"?{node.name}" if isinstance(node, Hole) else show(node)
+        arguments = ", ".join(f"%{numbers[a]}" for a in node.args)
+        lines.append(f"%{number} = {head}{f'({arguments})' if node.args else ''}: {node.type}")
+    return "\n".join(lines) + "\n"
+
+
+def _gradient(loss: Loss) -> str:
+    from glo_dsl.lang.show import show
+    from glo_dsl.passes.pipeline import derive, differentiable
+
+    derived = derive(loss, [v.name for v in differentiable(loss)])
+    lines = [f"{loss.name} = {show(derived.value)}"]
+    lines += [f"d {loss.name} / d {v.name} = {show(g)}" for v, g in derived.gradients.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _program(loss: Loss) -> str:
+    from glo_codegen.listing import emit_listing
+    from glo_dsl.runtime.compile import whole_program
+
+    return emit_listing(whole_program(loss))
+
+
+def _triton(loss: Loss) -> str:
+    from glo_codegen.triton import emit_triton
+    from glo_dsl.runtime.compile import check_callable, whole_program
+
+    check_callable(loss)
+    return emit_triton(whole_program(loss))
+
+
+def _c(loss: Loss) -> str:
+    from glo_codegen.c import emit_c
+    from glo_dsl.runtime.compile import check_callable, whole_program
+
+    check_callable(loss)
+    return emit_c(whole_program(loss))
+
+
+def _torch(loss: Loss) -> str:
+    from glo_codegen.torch_ import emit_torch
+    from glo_dsl.runtime.compile import whole_program
+
+    return emit_torch(whole_program(loss))
+
+
+TEXTS.update(tree=_tree, ir=_ir, gradient=_gradient, program=_program, triton=_triton, c=_c, torch=_torch)

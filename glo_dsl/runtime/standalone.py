@@ -1,0 +1,116 @@
+"""A loss to one Python file that needs torch and triton alone, to be shipped without glo-dsl."""
+
+from __future__ import annotations
+
+import ast
+import keyword
+from importlib import resources
+
+from glo_codegen.program import Program
+from glo_codegen.text import Lines, comment
+from glo_codegen.torch_ import emit_torch
+from glo_codegen.triton import emit_triton
+from glo_dsl.lang.loss import Loss
+from glo_dsl.passes.pipeline import check_filled
+from glo_dsl.runtime.compile import check_callable, spec_of, whole_program
+
+IMPORTS = """from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+"""
+
+
+def standalone(loss: Loss, version: str) -> str:
+    """The text of the module: kernels, the same in PyTorch for other devices, the calling contract, the loss.
+
+    In it, `NAME` is the loss as a function and `NAME.module()` makes a `torch.nn.Module` of it. The kernels are those
+    that `glo.compile` runs, the contract is the very file that it uses.
+
+    Raises:
+        GloError: the loss has a hole, or tells no number of classes.
+    """
+    check_filled(loss)
+    check_callable(loss)
+    program = whole_program(loss)
+    parts = [
+        _head(loss, version), IMPORTS,
+        _section("The kernels", _without_imports(emit_triton(program))),
+        _section("The same for devices without Triton", _without_imports(emit_torch(program))),
+        _section("The calling contract", _without_imports(_contract())),
+    ]  # fmt: skip
+    text = "\n".join(parts)
+    return text + "\n" + _section("The loss", _binding(loss, program, _top_level(text)))
+
+
+def _head(loss: Loss, version: str) -> str:
+    inputs = ", ".join(v.name for v in loss.inputs)
+    lines = [
+        f"# {loss.name}: a training loss, compiled by glo-dsl {version}. Needs torch and triton, nothing else.", "#",
+        f"#     from <this file> import {loss.name}", f"#     {loss.name}({inputs}).backward()", "#", "# Its source:", "#",
+    ]  # fmt: skip
+    alone = loss.source.text.count("\nloss ") + loss.source.text.startswith("loss ") == 1
+    source = loss.source.text.strip() if alone else loss.text  # with the definitions that the loss calls, if it can be
+    return "\n".join([*lines, *comment(source, "#    ")]) + "\n"
+
+
+def _section(title: str, text: str) -> str:
+    return f"\n# {title} {'-' * (108 - len(title))}\n\n{text.strip()}\n"
+
+
+def _contract() -> str:
+    return (resources.files("glo_dsl.runtime") / "contract.py").read_text(encoding="utf-8")
+
+
+def _without_imports(text: str) -> str:
+    """The text from its first statement that is neither docstring nor import."""
+    for statement in ast.parse(text).body:
+        docstring = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+        if not docstring and not isinstance(statement, ast.Import | ast.ImportFrom):
+            decorators = getattr(statement, "decorator_list", [])
+            first = min([statement.lineno, *(d.lineno for d in decorators)])
+            return "\n".join(text.splitlines()[first - 1 :]) + "\n"
+    return ""
+
+
+def _top_level(text: str) -> set[str]:
+    """The names that the module already uses for itself."""
+    names: set[str] = set()
+    for statement in ast.parse(text).body:
+        if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+            names.add(statement.name)
+        elif isinstance(statement, ast.Assign):
+            names.update(t.id for t in statement.targets if isinstance(t, ast.Name))
+        elif isinstance(statement, ast.Import | ast.ImportFrom):
+            names.update(alias.asname or alias.name.partition(".")[0] for alias in statement.names)
+    return names
+
+
+def _binding(loss: Loss, program: Program, taken: set[str]) -> str:
+    lines = Lines()
+    spec = spec_of(loss)
+    with lines.block("SPEC = Spec(", ")"):
+        lines.add(f"name={spec.name!r},")
+        with lines.block("inputs=(", "),"):
+            lines.add(*(f"InputSpec({i.name!r}, {i.kind!r}, rows={i.rows}, shared={i.shared})," for i in spec.inputs))
+        lines.add(f"params=({''.join(f'({name!r}, {_number(value)}), ' for name, value in spec.params).rstrip()}),")
+    lines.add("", "")
+    with lines.block("def _kernel_for(device: torch.device) -> Run:"):
+        lines.add('if device.type == "cuda":', "    return reducing(SPEC, launch, torch.float32)")
+        lines.add("return reducing(SPEC, torch.no_grad()(launch_torch))")
+    name = loss.name
+    while name in taken or keyword.iskeyword(name):
+        name += "_"
+    lines.add("", "", f"{name} = CompiledLoss(SPEC, _kernel_for)", f"__all__ = [{name!r}]")
+    return lines.text()
+
+
+def _number(value: float) -> str:
+    return repr(value) if abs(value) < float("inf") else f'float("{value}")'

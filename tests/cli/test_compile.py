@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+FOCAL = EXAMPLES / "focal.glo"
+
+
+@pytest.mark.parametrize(
+    ("stage", "holds"),
+    [
+        ("tree", "loss\n"),
+        ("ir", "pow("),
+        ("gradient", "d focal / d z = "),
+        ("program", "store grad_z"),
+        ("triton", "@triton.jit"),
+        ("c", "#pragma omp simd"),
+        ("torch", "def launch_torch("),
+    ],
+)
+def test_stages_are_printed(run: Run, stage: str, holds: str) -> None:
+    done = run("glo-compile", FOCAL, "--emit", stage)
+    assert done.returncode == 0 and holds in done.stdout.decode()
+
+
+def test_glo_compile_and_glo_dash_compile_are_the_same(run: Run) -> None:
+    words = (FOCAL, "--emit", "gradient")
+    assert run("glo", "compile", *words).stdout == run("glo-compile", *words).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "start"),
+    [
+        (("--target", "cuda:90"), b"\x7fELF"),
+        (("--emit", "ptx", "--target", "cuda:80"), b"//"),
+        (("--target", "hip:gfx942"), b"\x7fELF"),
+        (("--target", "cpu"), b"#include"),
+    ],
+)
+def test_targets_need_no_gpu(run: Run, tmp_path: Path, words: tuple[str, ...], start: bytes) -> None:
+    done = run("glo-compile", FOCAL, *words, "-o", "out")
+    assert done.returncode == 0, done.stderr.decode()
+    assert (tmp_path / "out").read_bytes().lstrip()[: len(start)] == start
+
+
+USE = """
+import sys
+import torch
+import {module} as shipped
+loss = shipped.{name}
+inputs = []
+for spec in loss.spec.inputs:
+    if spec.kind == "class":
+        inputs.append(torch.tensor([0, 2, 1, -100]))
+    else:
+        inputs.append(torch.randn(4, 3, requires_grad=True) if spec.rows else torch.randn(4, requires_grad=True))
+loss(*inputs).backward()
+assert inputs[0].grad.isfinite().all() and inputs[0].grad.abs().sum() > 0
+assert not [m for m in sys.modules if m.startswith("glo")]
+print(loss(*inputs).item())
+"""
+
+
+@pytest.mark.parametrize("file", sorted(f.stem for f in EXAMPLES.glob("*.glo") if f.stem != "glo"))
+def test_the_standalone_module_works_without_glo_dsl(run: Run, tmp_path: Path, file: str) -> None:
+    done = run("glo-compile", EXAMPLES / f"{file}.glo", "-o", f"my_{file}.py")
+    assert done.returncode == 0, done.stderr.decode()
+    text = (tmp_path / f"my_{file}.py").read_text()
+    assert all(f"#     {line}".rstrip() in text for line in (EXAMPLES / f"{file}.glo").read_text().splitlines())
+    used = subprocess.run(
+        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, '.')\n{USE.format(module=f'my_{file}', name=file)}"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert used.returncode == 0, used.stderr
+
+
+def test_names_that_the_module_uses_itself(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "f.glo").write_text("loss lambda(torch: real, def_: real; Tensor = 1) = Tensor * (torch - def_) ^ 2")
+    assert run("glo-compile", "f.glo", "-o", "f.py").returncode == 0
+    code = "import sys; sys.path.insert(0, '.'); import f, torch; print(f.lambda_(torch.ones(2), torch.zeros(2)).item())"
+    used = subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert used.stdout.strip() == "1.0", used.stderr
+
+
+BAD = {
+    "unknown name": ("loss f(x: real) = x + foo", "1:23: unknown name foo", "^^^"),
+    "vector body": ("loss f(z: real[C]) = softmax(z)", "the body has type real[C]", "reduce it with sum or mean"),
+    "hole": ("loss f(x: real) = ?g(x)", "f has a hole: ?g", "glo search"),
+    "parenthesis": ("loss f(x: real) = (x + 1", "the text ends too early", "never closed"),
+    "3000 parentheses": ("loss f(x: real) = " + "(" * 3000 + "x" + ")" * 3000, "nested more than 200 deep", "^"),
+    "nothing": ("", "has no losses", "write: loss NAME"),
+    "no class count": ("loss f(t: class[C], w: real) = w", "tells the number of classes", "^"),
+    "binary": ("loss f(\x00", "unexpected character", "^"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_file_is_said_to_be_so(run: Run, tmp_path: Path, case: str) -> None:
+    text, message, hint = BAD[case]
+    (tmp_path / "bad.glo").write_text(text)
+    done = run("glo-compile", "bad.glo", "-o", "out.py")
+    error = done.stderr.decode()
+    assert done.returncode == 1 and "bad.glo" in error or case == "hole"
+    assert message in error and hint in error
+    assert not (tmp_path / "out.py").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("nothing.glo",), 1, "cannot read nothing.glo"),
+        ((EXAMPLES,), 1, "cannot read"),
+        ((FOCAL, "--emit", "pxt"), 1, "did you mean ptx?"),
+        ((FOCAL, "--target", "tpu"), 1, "unknown target tpu"),
+        ((FOCAL, "--target", "cuda:12345"), 1, "unknown target cuda:12345"),
+        ((FOCAL, "--emit", "cubin", "--target", "hip:gfx942", "-o", "x"), 1, "no cubin for hip:gfx942"),
+        ((FOCAL, "--emit", "cubin"), 1, "write it to a file"),
+        ((FOCAL, "--loss", "focl"), 1, "did you mean focal?"),
+        ((FOCAL, "-o", "no/such/dir.py"), 1, "cannot write"),
+        ((FOCAL, "--emti", "c"), 2, "--emit"),
+        ((), 2, "Missing argument"),
+    ],
+)
+def test_mistakes_on_the_command_line(run: Run, words: tuple[object, ...], code: int, message: str) -> None:
+    done = run("glo-compile", *words)
+    assert done.returncode == code and message in done.stderr.decode(), done.stderr.decode()
+
+
+def test_a_file_of_several_losses_asks_which(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "two.glo").write_text("loss a(x: real) = x\nloss b(x: real) = -x\n")
+    done = run("glo-compile", "two.glo", "--emit", "gradient")
+    assert done.returncode == 1 and "--loss: a, b" in done.stderr.decode()
+    assert run("glo-compile", "two.glo", "--loss", "b", "--emit", "gradient").stdout.decode().startswith("b = -x")
+
+
+def test_version_and_help(run: Run) -> None:
+    assert run("glo", "--version").stdout.decode().startswith("glo-dsl ")
+    assert "--task" in run("glo", "search", "--help").stdout.decode()
+    assert "did you mean" in run("glo", "serch").stderr.decode().lower()

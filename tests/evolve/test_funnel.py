@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import glo_dsl as glo
+from glo_dsl.evolve.funnel import KNOWN, NO_GRADIENT, NOT_FINITE, WRONG_WAY, Funnel
+
+HEAD = "loss f(z: real[C], t: class[C]; k = 2) = let y = softmax(z), x = onehot(t) in "
+
+
+def loss(body: str) -> glo.Loss:
+    return glo.loads(HEAD + body)["f"]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("-mean(x * log(y))", None),
+        ("-mean(log(y) - x / y)", None),
+        ("mean(x * log(y))", WRONG_WAY),
+        ("mean(y)", NO_GRADIENT),
+        ("mean(x)", NO_GRADIENT),
+        ("mean(log(y - 1))", NOT_FINITE),  # a finite gradient alone does not make a loss
+        ("mean(sqrt(-y))", NOT_FINITE),
+    ],
+)
+def test_reasons(body: str, reason: str | None) -> None:
+    funnel = Funnel(10)
+    assert funnel.judge(loss(body)).reason == reason
+    assert funnel.counts == {reason or "trained": 1}
+
+
+@pytest.mark.parametrize(
+    "same",
+    ["-mean(x * x * log(y))", "-3 * mean(log(y) * x)", "-log(y[t])", "logsumexp(z) - z[t] + mean(x)", "-k * log(y[t])"],
+)
+def test_losses_that_train_alike_are_one(same: str) -> None:
+    funnel = Funnel(10)
+    first, second = funnel.judge(loss("-mean(x * log(y))")), funnel.judge(loss(same))
+    assert second.reason == KNOWN and first.key == second.key
+
+
+@pytest.mark.parametrize("other", ["-mean(x * sqrt(y))", "-log(y[t] + 0.01)", "mean((x - y) ^ 2)"])
+def test_other_losses_are_not(other: str) -> None:
+    funnel = Funnel(10)
+    funnel.judge(loss("-mean(x * log(y))"))
+    assert funnel.judge(loss(other)).reason is None
+
+
+def test_the_scale_is_that_of_the_gradient() -> None:
+    funnel = Funnel(10)
+    one, five = funnel.peek(loss("-log(y[t])")), funnel.peek(loss("-5 * log(y[t])"))
+    assert five.scale == pytest.approx(5 * one.scale)
+    assert not funnel.counts
+
+
+def test_the_gradient_is_right() -> None:
+    funnel = Funnel(4)
+    softmax = np.exp(funnel._logits) / np.exp(funnel._logits).sum(1, keepdims=True)
+    _, gradient = funnel.value_and_gradient(loss("-log(y[t])"))
+    np.testing.assert_allclose(gradient, softmax - np.eye(4)[funnel._target[:, 0]], atol=1e-14)

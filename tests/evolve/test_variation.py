@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from glo_dsl.evolve.variation import (
+    Vocabulary,
+    crossover,
+    mutate,
+    paths,
+    random_leaf,
+    random_tree,
+    replaced,
+    subtree,
+)
+from glo_dsl.ir.expr import Apply, Const, Expr, apply, const, size, var, walk
+from glo_dsl.ir.types import REAL_ROW
+
+X, Y = var("x", REAL_ROW), var("y", REAL_ROW)
+WORDS = Vocabulary((X, Y))
+seeds = st.integers(0, 2**32 - 1)
+
+
+def tree(seed: int, depth: int = 3) -> Expr:
+    return random_tree(WORDS, np.random.default_rng(seed), depth)
+
+
+def in_vocabulary(expr: Expr) -> bool:
+    operators = WORDS.operators()
+    return all(
+        node in (X, Y)
+        or (isinstance(node, Const) and node.value == int(node.value))
+        or (isinstance(node, Apply) and node.op in operators)
+        for node in walk((expr,))
+    )
+
+
+@given(seeds, st.integers(0, 4))
+def test_random_trees_keep_to_their_depth_and_vocabulary(seed: int, depth: int) -> None:
+    expr = tree(seed, depth)
+    assert max(len(path) for path in paths(expr)) <= depth
+    assert in_vocabulary(expr)
+
+
+@given(seeds)
+def test_paths_address_every_node_of_the_tree(seed: int) -> None:
+    expr = tree(seed)
+    found = paths(expr)
+    assert len(found) == size(expr) == len(set(found))
+    for path in found:
+        assert replaced(expr, path, subtree(expr, path)) is expr
+
+
+@given(seeds, seeds)
+def test_crossover_exchanges_subtrees(one: int, two: int) -> None:
+    first, second = tree(one), tree(two)
+    left, right = crossover(first, second, WORDS, np.random.default_rng(one ^ two))
+    assert in_vocabulary(left) and in_vocabulary(right)
+    if max(size(left), size(right)) <= WORDS.largest and left is not first and right is not second:
+        assert size(left) + size(right) == size(first) + size(second)
+
+
+@given(seeds, seeds)
+def test_children_are_never_larger_than_allowed(one: int, two: int) -> None:
+    words = Vocabulary((X, Y), largest=7, structural=0.5, point=0.5)
+    generator = np.random.default_rng(two)
+    parent = random_tree(words, np.random.default_rng(one), 2)
+    child = mutate(parent, words, generator)
+    assert size(child) <= max(words.largest, size(parent))
+    assert in_vocabulary(child)
+
+
+def test_mutation_changes_something_sooner_or_later_and_nothing_at_rate_zero() -> None:
+    parent = apply("mul", X, apply("log", Y))
+    generator = np.random.default_rng(0)
+    assert any(mutate(parent, WORDS, generator) is not parent for _ in range(50))
+    still = Vocabulary((X, Y), point=0.0, structural=0.0)
+    assert all(mutate(parent, still, generator) is parent for _ in range(50))
+
+
+def test_literals_move_by_one() -> None:
+    words = Vocabulary((X,), point=1.0, structural=0.0, literals=(), literal_weight=0.0)
+    moved = {mutate(const(3.0), words, np.random.default_rng(n)) for n in range(20)}
+    assert moved == {X}  # a literal is a leaf: after moving it is replaced by another leaf, and X is the only one
+
+
+def test_draws_follow_the_weights() -> None:
+    generator = np.random.default_rng(1)
+    leaves = [random_leaf(WORDS, generator) for _ in range(4000)]
+    share = sum(leaf in (X, Y) for leaf in leaves) / len(leaves)
+    assert abs(share - 6 / 8) < 0.03  # x and y weigh 3 each, 1 and -1 weigh 1 each

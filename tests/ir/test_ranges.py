@@ -1,0 +1,98 @@
+"""Interval arithmetic: every finite value of an expression lies in the interval computed for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from glo_dsl.ir.evaluate import evaluate
+from glo_dsl.ir.expr import CLASSES, Const, Expr, Var, const, ranges, var, walk
+from glo_dsl.ir.ops import Op
+from glo_dsl.ir.table import OPS
+from glo_dsl.ir.types import ANY, BOOL, CLASS_INDEX, REAL, REAL_ROW, UNIFORM, UNIT, Interval
+from glo_dsl.lang.elaborate import parse_expression
+from glo_dsl.verify.strategies import expressions
+
+ENDS = st.sampled_from((-np.inf, -10.0, -1.5, -1.0, -0.5, 0.0, 0.25, 1.0, 2.0, 30.0, np.inf))
+LEAVES: tuple[Var, ...] = (
+    var("z", REAL_ROW), var("q", REAL_ROW, UNIT), var("x", REAL, Interval(-1.0, 2.0)), var("t", CLASS_INDEX),
+    var("b", BOOL), var("k", UNIFORM, Interval(0.5, 4.0)),
+)  # fmt: skip
+
+
+@st.composite
+def intervals(draw: Any) -> Interval:
+    lo, hi = sorted((draw(ENDS), draw(ENDS)))
+    return Interval(lo, hi) if lo < np.inf and hi > -np.inf else ANY
+
+
+def inside(interval: Interval, rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
+    """Finite values of the interval, its finite ends among them."""
+    lo, hi = max(interval.lo, -40.0), min(interval.hi, 40.0)
+    values = rng.uniform(lo, hi, shape)
+    values.flat[0], values.flat[1] = lo, hi
+    return np.where(rng.integers(0, 4, shape) == 0, np.clip(np.round(values), lo, hi), values)
+
+
+def assert_contains(interval: Interval, values: Any, what: object) -> None:
+    finite = values[np.isfinite(values)]
+    slack = 1e-12 * (1 + np.abs(finite))
+    assert np.all((interval.lo <= finite + slack) & (finite - slack <= interval.hi)), (what, interval, finite)
+
+
+@pytest.mark.parametrize(
+    "op",
+    [op for op in OPS.values() if op.kinds[-1] == "real" and op.numpy and "class" not in op.kinds],
+    ids=lambda op: op.name,
+)
+@settings(max_examples=25)
+@given(st.data())
+def test_range_column_contains_the_values(op: Op, data: st.DataObject) -> None:
+    args = [data.draw(intervals()) for _ in op.kinds[:-1]]
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    values = [rng.integers(0, 2, (40, 3)).astype(bool) if kind == "bool" else inside(arg, rng, (40, 3))
+              for arg, kind in zip(args, op.kinds[:-1])]  # fmt: skip
+    with np.errstate(all="ignore"):
+        assert op.numpy is not None
+        assert_contains(op.range(*args), np.asarray(op.numpy(*values)), op.name)
+
+
+@given(expressions(LEAVES, REAL, max_depth=5), st.integers(0, 2**32 - 1))
+@settings(max_examples=100)
+def test_range_of_every_part_contains_its_values(expr: Expr, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    shapes = {REAL_ROW: (8, 3), REAL: (8, 1), UNIFORM: (1, 1)}
+    values: dict[Var, Any] = {v: inside(v.domain, rng, (8, 3))[: shapes[v.type][0], : shapes[v.type][1]]
+                              for v in LEAVES if v.type.kind == "real"}  # fmt: skip
+    values |= {LEAVES[3]: rng.integers(0, 3, (8, 1)), LEAVES[4]: rng.integers(0, 2, (8, 1)).astype(bool)}
+    found = ranges((expr,))
+    parts = [node for node in walk((expr,)) if node.type.kind == "real"]
+    for node, value in zip(parts, evaluate(parts, values, 3)):
+        assert_contains(found[node], np.asarray(value), node)
+
+
+@pytest.mark.parametrize(
+    ("text", "interval"),
+    [
+        ("softmax(z)", (0, 1)), ("exp(z)", (0, np.inf)), ("q - 1", (-1, 0)), ("x * x", (-2, 4)), ("square(x)", (0, 4)),
+        ("1 / (1 + q)", (0.5, 1)), ("1 / q", (1, np.inf)), ("1 / x", (-np.inf, np.inf)), ("abs(x) + 1", (1, 3)),
+        ("max(x, 0)", (0, 2)), ("min(x, 0)", (-1, 0)), ("clamp(z, -1, 1)", (-1, 1)), ("log(q)", (-np.inf, 0)),
+        ("if b then 1 else x", (-1, 2)), ("sum(q)", (0, np.inf)), ("sum(-q)", (-np.inf, 0)), ("mean(q)", (0, 1)),
+        ("q ^ k", (0, 1)), ("sqrt(k)", (np.sqrt(0.5), 2)), ("C", (1, np.inf)), ("log_softmax(z)", (-np.inf, 0)),
+        ("-q", (-1, 0)), ("relu(z)", (0, np.inf)), ("logsumexp(q)", (0, np.inf)), ("onehot(t)", (0, 1)),
+    ],
+)  # fmt: skip
+def test_range_is_as_tight_as_rules_need(text: str, interval: tuple[float, float]) -> None:
+    expr = parse_expression(text, {v.name: v for v in LEAVES})
+    assert ranges((expr,))[expr] == Interval(*interval)
+
+
+def test_a_literal_that_is_not_finite_has_no_range() -> None:
+    assert ranges((const(float("nan")),))[const(float("nan"))] == ANY
+    known: dict[Expr, Interval] = {CLASSES: Interval(10.0, 10.0)}
+    assert ranges((CLASSES,), known)[CLASSES] == Interval(10.0, 10.0)
+    assert isinstance(const(1.0), Const)
