@@ -65,7 +65,9 @@ class GloError(Exception):
         if self.span is None or self.source is None:
             return self.message + (f"\n  {self.hint}" if self.hint else "")
         head = f"{self.source.name}:{self.span.line}:{self.span.column}: {self.message}"
-        return "\n".join([head, *self._excerpt(self.source.line(self.span.line)), *([f"  {self.hint}"] * bool(self.hint))])
+        return "\n".join(
+            [head, *self._excerpt(self.source.line(self.span.line)), *([f"  {self.hint}"] * bool(self.hint))]
+        )
 
     def _excerpt(self, line: str, width: int = 100) -> list[str]:
         """The source line and its caret, cut around the caret when the line is long."""

@@ -51,7 +51,9 @@ def test_the_operator_table_in_the_manual_is_the_operator_table(request: pytest.
     head, rest = path.read_text(encoding="utf-8").split("<!-- operators -->\n")
     table, tail = rest.split("<!-- end of operators -->")
     if request.config.getoption("--update-golden"):
-        path.write_text(f"{head}<!-- operators -->\n{operator_table()}<!-- end of operators -->{tail}", encoding="utf-8")
+        path.write_text(
+            f"{head}<!-- operators -->\n{operator_table()}<!-- end of operators -->{tail}", encoding="utf-8"
+        )
     else:
         assert table == operator_table(), "run pytest --update-golden"
 

@@ -40,7 +40,9 @@ def compile_command(
     elif stage:
         if stage not in TEXTS:
             known = [*TEXTS, *MACHINE]
-            raise GloError(f"nothing is called {stage} here", hint=did_you_mean(stage, known) or f"choose: {', '.join(known)}")
+            raise GloError(
+                f"nothing is called {stage} here", hint=did_you_mean(stage, known) or f"choose: {', '.join(known)}"
+            )
         write(TEXTS[stage](chosen), output, stage)
     else:
         from glo_dsl.runtime.standalone import standalone
@@ -56,7 +58,9 @@ def choose(losses: dict[str, Loss], file: Path, name: str) -> Loss:
     """
     if name:
         if name not in losses:
-            raise GloError(f"{file} has no loss {name}", hint=did_you_mean(name, losses) or f"it has: {', '.join(losses)}")
+            raise GloError(
+                f"{file} has no loss {name}", hint=did_you_mean(name, losses) or f"it has: {', '.join(losses)}"
+            )
         return losses[name]
     if len(losses) != 1:
         hint = f"choose one with --loss: {', '.join(losses)}" if losses else "write: loss NAME(z: real[C]) = ..."

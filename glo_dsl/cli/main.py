@@ -27,7 +27,9 @@ def _version(wanted: bool) -> None:
 
 
 @app.callback()
-def _options(version: bool = typer.Option(False, "--version", help="Say which version this is.", callback=_version)) -> None:
+def _options(
+    version: bool = typer.Option(False, "--version", help="Say which version this is.", callback=_version),
+) -> None:
     """Write, compile and search training losses."""
 
 

@@ -18,7 +18,7 @@ from glo_dsl.errors import GloError
 
 
 def search_command(
-    file: Annotated[Path, typer.Argument(help="A .glo file with a hole, such as examples/glo.glo.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="A .glo file with a hole, like examples/glo.glo.", show_default=False)],
     loss: Annotated[str, typer.Option(help="Which loss of the file; needed when there are several.")] = "",
     task: Annotated[str, typer.Option(help="What to train on.")] = "digits",
     generations: Annotated[int, typer.Option(help="Generations of genetic programming.", min=0)] = 16,
@@ -52,7 +52,12 @@ def search_command(
 
 
 def _display(console: Console) -> Progress:
-    columns = (TextColumn("{task.description:<36}"), BarColumn(24), TextColumn("{task.fields[note]}"), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description:<36}"),
+        BarColumn(24),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+    )
     return Progress(*columns, console=console)
 
 
@@ -109,7 +114,11 @@ def _print(console: Console, outcome: object, out: Path, task: str) -> None:
     for column in ("loss", "learning rate", "test accuracy", "gain", "Welch p"):
         table.add_column(column, justify="left" if column == "loss" else "right")
     for r in outcome.results:
-        against = ("", "") if r is baseline else (f"{100 * (r.mean - baseline.mean):+.2f} points", f"{welch(baseline, r):.2g}")
+        against = (
+            ("", "")
+            if r is baseline
+            else (f"{100 * (r.mean - baseline.mean):+.2f} points", f"{welch(baseline, r):.2g}")
+        )
         name = f"{r.name} (best.glo)" if r.name == outcome.best_name else r.name
         table.add_row(name, f"{r.grid.best:.3g}", f"{r.mean:.4f} ± {r.standard_error:.4f}", *against)
     console.print(table)
@@ -117,6 +126,8 @@ def _print(console: Console, outcome: object, out: Path, task: str) -> None:
     proposals = sum(counts.values())
     never = ", ".join(f"{n} {reason}" for reason, n in counts.items() if reason != "trained")
     console.print(f"{proposals} proposals, {counts.get('trained', 0)} trained; not trained: {never}.")
-    console.print(f"{outcome.trainings} networks trained in all. ± is the standard error; best.glo was chosen on validation data.")
+    console.print(
+        f"{outcome.trainings} networks trained in all. ± is the standard error; best.glo was chosen on validation data."
+    )
     console.print(f"\n{outcome.best.strip()}\n", markup=False, highlight=False)
     console.print(f"Written to {out}: best.glo, best_triton.py (its kernel), summary.json, candidates.jsonl")

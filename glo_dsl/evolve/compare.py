@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean, stdev
 
 import torch
 
@@ -44,15 +46,16 @@ class Result:
 
     @property
     def mean(self) -> float:
-        return sum(self.accuracies) / len(self.accuracies)
+        return fmean(self.accuracies)
 
     @property
     def standard_error(self) -> float:
-        n = len(self.accuracies)
-        return (sum((a - self.mean) ** 2 for a in self.accuracies) / (n - 1) / n) ** 0.5
+        return stdev(self.accuracies) / math.sqrt(len(self.accuracies))
 
 
-def tune_rate(task: Task, candidate: Candidate, seeds: Sequence[int], start: float, span: int = 6, widest: int = 12) -> Grid:
+def tune_rate(
+    task: Task, candidate: Candidate, seeds: Sequence[int], start: float, span: int = 6, widest: int = 12
+) -> Grid:
     """The grid around `start`, widened until its optimum on validation data is in the interior.
 
     Raises:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from glo_codegen.program import Program
 from torch import Tensor
 
+from glo_codegen.program import Program
 from glo_dsl.lang.loss import Loss
 from glo_dsl.passes.pipeline import compile_program
 from glo_dsl.runtime.build_c import NoCompiler
@@ -34,11 +35,12 @@ class Candidate:
             scalar = torch.empty(())
             return self.kernel.bind(inputs, self.params, "sum", -100, scalar, [gradient])
         fn = compile(self.loss, "torch")
-        values = dict(zip((p.name for p in self.loss.params), self.params))
+        values: dict[str, Any] = dict(zip((p.name for p in self.loss.params), self.params))
         name = logits_name(self.loss)
 
         def step() -> None:
-            gradient.copy_(fn.value_and_grad(*inputs, wrt=[name], reduction="sum", **values)[1][name])
+            _, gradients = fn.value_and_grad(*inputs, wrt=[name], reduction="sum", **values)
+            gradient.copy_(gradients[name])
 
         return step
 

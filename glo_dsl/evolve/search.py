@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
@@ -39,7 +39,7 @@ class Plan:
     """
 
     seed: int = 0
-    settings: Settings = Settings()
+    settings: Settings = field(default_factory=Settings)
     generations: int = 20
     search_seeds: int = 2
     rate_factors: tuple[float, ...] = (0.7, 1.4)

@@ -50,7 +50,9 @@ class Space:
         """The genotype in the words of the file; terms that are no plain names are bound first."""
         given = [f"{t.name} = {show(a)}" for t, a in zip(self.terms, self.hole.args) if t.name.startswith("term_")]
         used = {node for node in walk((genotype,)) if isinstance(node, Var)}
-        bound = [text for text, term in zip(given, (t for t in self.terms if t.name.startswith("term_"))) if term in used]
+        bound = [
+            text for text, term in zip(given, (t for t in self.terms if t.name.startswith("term_"))) if term in used
+        ]
         return f"let {', '.join(bound)} in {show(genotype)}" if bound else show(genotype)
 
     def _definitions(self) -> str:
@@ -69,7 +71,9 @@ def space_of(loss: Loss) -> Space:
     """
     if len(loss.holes) != 1:
         found = "no hole" if not loss.holes else f"{len(loss.holes)} holes"
-        raise GloError(f"{loss.name} has {found}; a search space has one", loss.span, "write ?f(x, y) for it", loss.source)
+        raise GloError(
+            f"{loss.name} has {found}; a search space has one", loss.span, "write ?f(x, y) for it", loss.source
+        )
     hole = loss.holes[0]
     labels = _labels(_hole_tree(loss), len(hole.args))
     return Space(loss, hole, tuple(var(label, arg.type) for label, arg in zip(labels, hole.args)))
@@ -107,7 +111,9 @@ def _hole_tree(loss: Loss) -> Node:
 
 def _loss_tree(loss: Loss) -> Node:
     tree = parse(loss.source)
-    return next(n for n in tree.children if isinstance(n, Tree) and n.data == "loss" and str(n.children[0]) == loss.name)
+    return next(
+        n for n in tree.children if isinstance(n, Tree) and n.data == "loss" and str(n.children[0]) == loss.name
+    )
 
 
 def _labels(tree: Node, count: int) -> list[str]:

@@ -20,7 +20,8 @@ class Task:
     """A classification task.
 
     `train` fits weights, `validation` chooses losses and learning rates, `test` is read once, by the final table.
-    The model is a perceptron with one hidden layer of tanh units, trained by plain SGD for `steps` batches of `batch` samples.
+    The model is a perceptron with one hidden layer of tanh units, trained by plain SGD for `steps` batches of `batch`
+    samples.
     """
 
     name: str

@@ -6,6 +6,7 @@ the loss. Models never mix: one that diverges fills with NaN by itself.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,6 @@ from torch import Tensor
 from glo_dsl.evolve.kernels import Candidate, Step
 from glo_dsl.evolve.task import Part, Task
 
-
 MODELS_AT_ONCE = 80
 """Models in one set of buffers: as many as stay in the processor's cache. The result does not depend on it."""
 
@@ -25,9 +25,7 @@ WORKERS = os.cpu_count() or 1
 """Sets of buffers in work at a time, each on one thread: whole populations side by side need no barrier per product."""
 
 
-def train(
-    task: Task, candidates: Sequence[Candidate], rates: Tensor, seeds: Sequence[int], part: Part
-) -> Tensor:
+def train(task: Task, candidates: Sequence[Candidate], rates: Tensor, seeds: Sequence[int], part: Part) -> Tensor:
     """Accuracy on `part` after training, as [candidates, seeds, rates per candidate] in [0, 1]; 0 for a diverged model.
 
     `rates` [candidates, rates per candidate] are SGD learning rates for the mean loss of a batch.
@@ -37,8 +35,8 @@ def train(
     share = max(1, MODELS_AT_ONCE // (len(seeds) * rates.shape[1]))
     chunks = [slice(n, n + share) for n in range(0, len(candidates), share)]
     with ThreadPoolExecutor(WORKERS, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        parts = pool.map(lambda chunk: _train(task, candidates[chunk], rates[chunk], seeds, part), chunks)
-        return torch.cat(list(parts))
+        parts = [pool.submit(_train, task, candidates[chunk], rates[chunk], seeds, part) for chunk in chunks]
+        return torch.cat([p.result() for p in parts])
 
 
 def _train(task: Task, candidates: Sequence[Candidate], rates: Tensor, seeds: Sequence[int], part: Part) -> Tensor:
@@ -135,7 +133,7 @@ def _one_network(task: Task, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]
     generator = torch.Generator().manual_seed(seed)
 
     def uniform(*shape: int, fan_in: int) -> Tensor:
-        return (torch.rand(*shape, generator=generator) * 2 - 1) / fan_in**0.5
+        return (torch.rand(*shape, generator=generator) * 2 - 1) / math.sqrt(fan_in)
 
     return (
         uniform(task.features, task.hidden, fan_in=task.features), uniform(task.hidden, fan_in=task.features),

@@ -26,9 +26,8 @@ def evaluate(roots: Sequence[Expr], inputs: Mapping[Var, Array], classes: int) -
     [[3.0]]
     """
     roots = tuple(roots)
-    known: dict[Expr, Array] = {
-        CLASSES: np.full((1, 1), float(classes)), POSITION: np.arange(classes)[None, :], **inputs,
-    }  # fmt: skip
+    known: dict[Expr, Array] = {CLASSES: np.full((1, 1), float(classes)), POSITION: np.arange(classes)[None, :]}
+    known.update(inputs.items())
     with np.errstate(all="ignore"):
         for node in walk(roots):
             if node not in known:
@@ -41,7 +40,7 @@ def _value(node: Expr, known: Mapping[Expr, Array], classes: int) -> Array:
         case Const():
             return np.full((1, 1), node.value if node.type.kind == "real" else bool(node.value))
         case Apply() if node.op.name == "onehot":
-            return (np.arange(classes)[None, :] == known[node.args[0]]).astype(np.float64)
+            return np.asarray(np.arange(classes)[None, :] == known[node.args[0]], dtype=np.float64)
         case Apply() if node.op.numpy is not None:
             return np.asarray(node.op.numpy(*(known[a] for a in node.args)))
     raise KeyError(f"no value for {node!r}")

@@ -53,9 +53,14 @@ def standalone(loss: Loss, version: str) -> str:
 def _head(loss: Loss, version: str) -> str:
     inputs = ", ".join(v.name for v in loss.inputs)
     lines = [
-        f"# {loss.name}: a training loss, compiled by glo-dsl {version}. Needs torch and triton, nothing else.", "#",
-        f"#     from <this file> import {loss.name}", f"#     {loss.name}({inputs}).backward()", "#", "# Its source:", "#",
-    ]  # fmt: skip
+        f"# {loss.name}: a training loss, compiled by glo-dsl {version}. Needs torch and triton, nothing else.",
+        "#",
+        f"#     from <this file> import {loss.name}",
+        f"#     {loss.name}({inputs}).backward()",
+        "#",
+        "# Its source:",
+        "#",
+    ]
     alone = loss.source.text.count("\nloss ") + loss.source.text.startswith("loss ") == 1
     source = loss.source.text.strip() if alone else loss.text  # with the definitions that the loss calls, if it can be
     return "\n".join([*lines, *comment(source, "#    ")]) + "\n"

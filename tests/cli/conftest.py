@@ -20,7 +20,9 @@ def run(tmp_path: Path) -> Run:
 
     def call(*words: object) -> subprocess.CompletedProcess[bytes]:
         command = [str(Path(sys.executable).parent / str(words[0])), *map(str, words[1:])]
-        done = subprocess.run(command, capture_output=True, cwd=tmp_path, env={**environment, "NO_COLOR": "1"}, timeout=300)
+        done = subprocess.run(
+            command, capture_output=True, cwd=tmp_path, env={**environment, "NO_COLOR": "1"}, timeout=300
+        )
         assert b"Traceback" not in done.stderr, done.stderr.decode()
         return done
 

@@ -73,17 +73,17 @@ def test_the_standalone_module_works_without_glo_dsl(run: Run, tmp_path: Path, f
     assert done.returncode == 0, done.stderr.decode()
     text = (tmp_path / f"my_{file}.py").read_text()
     assert all(f"#     {line}".rstrip() in text for line in (EXAMPLES / f"{file}.glo").read_text().splitlines())
-    used = subprocess.run(
-        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, '.')\n{USE.format(module=f'my_{file}', name=file)}"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+    code = f"import sys; sys.path.insert(0, '.')\n{USE.format(module=f'my_{file}', name=file)}"
+    used = subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert used.returncode == 0, used.stderr
 
 
 def test_names_that_the_module_uses_itself(run: Run, tmp_path: Path) -> None:
     (tmp_path / "f.glo").write_text("loss lambda(torch: real, def_: real; Tensor = 1) = Tensor * (torch - def_) ^ 2")
     assert run("glo-compile", "f.glo", "-o", "f.py").returncode == 0
-    code = "import sys; sys.path.insert(0, '.'); import f, torch; print(f.lambda_(torch.ones(2), torch.zeros(2)).item())"
+    code = (
+        "import sys; sys.path.insert(0, '.'); import f, torch; print(f.lambda_(torch.ones(2), torch.zeros(2)).item())"
+    )
     used = subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert used.stdout.strip() == "1.0", used.stderr
 
@@ -106,7 +106,7 @@ def test_a_bad_file_is_said_to_be_so(run: Run, tmp_path: Path, case: str) -> Non
     (tmp_path / "bad.glo").write_text(text)
     done = run("glo-compile", "bad.glo", "-o", "out.py")
     error = done.stderr.decode()
-    assert done.returncode == 1 and "bad.glo" in error or case == "hole"
+    assert done.returncode == 1 and "bad.glo" in error
     assert message in error and hint in error
     assert not (tmp_path / "out.py").exists()
 
