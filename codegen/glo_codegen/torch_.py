@@ -29,8 +29,7 @@ def emit_torch(program: Program) -> str:
     with lines.block(f"def {LAUNCH}(inputs, params, wrt, scale, ignore_index):"):
         lines.add(DOC)
         _prologue(program, lines)
-        for step in program.uniform:
-            lines.add(_step(program, step))
+        lines.add(*(_step(program, step) for step in program.uniform))
         for phase in program.phases:
             for step in (*phase.scalars, *phase.row):
                 lines.add(_step(program, step))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -17,6 +20,9 @@ from glo_dsl.runtime.c_kernel import CKernel, build
 from glo_dsl.runtime.compile import compile
 
 Step = Callable[[], None]
+
+IN_ONE_UNIT = 4
+"""Candidates in one translation unit: what all share is compiled once, and every core has a unit of its own."""
 
 
 @dataclass(frozen=True)
@@ -60,15 +66,18 @@ def program_of(loss: Loss) -> Program:
 
 
 def build_candidates(losses: Sequence[Loss], params: Sequence[Sequence[float]] | None = None) -> list[Candidate]:
-    """Candidates built together, in one run of the compiler; without a compiler they run in PyTorch.
+    """Candidates built together, a few to a translation unit; without a compiler they run in PyTorch.
 
     `params` default to those of the losses.
     """
     values = [tuple(p) for p in params] if params else [tuple(p.default for p in loss.params) for loss in losses]
     if not losses:
         return []
+    programs = [program_of(loss) for loss in losses]
+    groups = [programs[n : n + IN_ONE_UNIT] for n in range(0, len(programs), IN_ONE_UNIT)]
     try:
-        kernels: Sequence[CKernel | None] = build([program_of(loss) for loss in losses])
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            kernels: Sequence[CKernel | None] = list(chain.from_iterable(pool.map(build, groups)))
     except NoCompiler:
         kernels = [None] * len(losses)
     return [Candidate(loss, value, kernel) for loss, value, kernel in zip(losses, values, kernels)]

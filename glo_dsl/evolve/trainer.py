@@ -11,6 +11,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -18,8 +19,8 @@ from torch import Tensor
 from glo_dsl.evolve.kernels import Candidate, Step
 from glo_dsl.evolve.task import Part, Task
 
-MODELS_AT_ONCE = 80
-"""Models in one set of buffers: as many as stay in the processor's cache. The result does not depend on it."""
+MODELS_AT_ONCE = 40
+"""Models in one set of buffers: enough to fill a matrix product, few enough to keep every core busy."""
 
 WORKERS = os.cpu_count() or 1
 """Sets of buffers in work at a time, each on one thread: whole populations side by side need no barrier per product."""
@@ -32,11 +33,22 @@ def train(task: Task, candidates: Sequence[Candidate], rates: Tensor, seeds: Seq
     """
     if not candidates:
         return torch.zeros(0, len(seeds), rates.shape[-1])
-    share = max(1, MODELS_AT_ONCE // (len(seeds) * rates.shape[1]))
-    chunks = [slice(n, n + share) for n in range(0, len(candidates), share)]
+    per_candidate = len(seeds) * rates.shape[1]
+    some_seeds = _even(len(seeds), max(1, MODELS_AT_ONCE // rates.shape[1]))
+    some_candidates = _even(len(candidates), max(1, MODELS_AT_ONCE // per_candidate))
     with ThreadPoolExecutor(WORKERS, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        parts = [pool.submit(_train, task, candidates[chunk], rates[chunk], seeds, part) for chunk in chunks]
-        return torch.cat([p.result() for p in parts])
+        parts = [
+            [pool.submit(_train, task, candidates[c], rates[c], seeds[s], part) for s in some_seeds]
+            for c in some_candidates
+        ]
+        return torch.cat([torch.cat([p.result() for p in row], dim=1) for row in parts])
+
+
+def _even(count: int, most: int) -> list[slice]:
+    """Slices of nearly equal length that cover `count` things, each at most `most` long."""
+    parts = -(-count // most)
+    ends = [count * n // parts for n in range(parts + 1)]
+    return [slice(a, b) for a, b in pairwise(ends)]
 
 
 def _train(task: Task, candidates: Sequence[Candidate], rates: Tensor, seeds: Sequence[int], part: Part) -> Tensor:

@@ -17,7 +17,7 @@ from glo_dsl.lang.trampoline import Steps, run
 
 CONSTANTS: dict[str, Expr] = {"pi": const(math.pi), "inf": const(math.inf), "nan": const(math.nan), "C": CLASSES}
 
-MAX_TERMS = 300_000
+MAX_TERMS = 200_000
 """Terms that one file may expand to, those of definitions counted for every distinct call."""
 
 Scope = Mapping[str, Expr]

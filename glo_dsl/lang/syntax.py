@@ -14,7 +14,7 @@ from glo_dsl.errors import GloError, Source, Span
 
 Node = Tree[Token]
 
-MAX_TEXT = 1_000_000
+MAX_TEXT = 300_000
 """Longest text in characters; a larger one is no loss but an attack or an accident."""
 
 MAX_NESTING = 200

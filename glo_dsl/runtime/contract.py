@@ -289,7 +289,7 @@ class _Function(torch.autograd.Function):
         ctx: Any, fn: CompiledLoss, rows: tuple[Tensor, ...], layout: _Layout, reduction: str, ignore_index: int,
         *values: Number,
     ) -> Tensor:  # fmt: skip
-        entries = (*fn.spec.inputs, *(name for name, _ in fn.spec.params))
+        entries: tuple[InputSpec | str, ...] = (*fn.spec.inputs, *(name for name, _ in fn.spec.params))
         wanted = [isinstance(v, Tensor) and v.requires_grad for v in values]
         wrt = tuple(e if isinstance(e, str) else e.name for e, w in zip(entries, wanted) if w)
         params = values[len(fn.spec.inputs) :]

@@ -22,6 +22,7 @@ from glo_dsl.passes.diff import gradients
 from glo_dsl.passes.templates import define, vjp_templates
 
 ROWS, C = 3, 4
+FEW = settings(max_examples=settings().max_examples // 8)  # a share of the profile: there are many cases
 SHARED_ROW = make_type("real", frozenset({"class"}))
 REALS = (REAL_ROW, REAL, SHARED_ROW, UNIFORM)
 SHAPES = {REAL_ROW: (ROWS, C), REAL: (ROWS, 1), SHARED_ROW: (1, C), UNIFORM: (1, 1), CLASS_INDEX: (ROWS, 1),
@@ -111,7 +112,7 @@ def test_has_a_word_that_finds_it_again(op: Op) -> None:
 
 
 @ROWS_OF_TABLE
-@settings(max_examples=12)
+@FEW
 @given(st.data(), st.booleans())
 def test_numpy_and_torch_columns_agree(op: Op, data: st.DataObject, grid: bool) -> None:
     node, values = data.draw(applications(op, grid))
@@ -122,7 +123,7 @@ def test_numpy_and_torch_columns_agree(op: Op, data: st.DataObject, grid: bool) 
 
 
 @ROWS_OF_TABLE
-@settings(max_examples=12)
+@FEW
 @given(st.data())
 def test_a_declared_commutative_operator_commutes(op: Op, data: st.DataObject) -> None:
     node, values = data.draw(applications(op, False))
@@ -133,7 +134,7 @@ def test_a_declared_commutative_operator_commutes(op: Op, data: st.DataObject) -
 
 
 @pytest.mark.parametrize("op", [op for op in OPS.values() if op.define and op.numpy], ids=lambda op: op.name)
-@settings(max_examples=12)
+@FEW
 @given(st.data(), st.booleans())
 def test_definition_equals_the_numpy_column(op: Op, data: st.DataObject, grid: bool) -> None:
     node, values = data.draw(applications(op, grid))
@@ -141,7 +142,7 @@ def test_definition_equals_the_numpy_column(op: Op, data: st.DataObject, grid: b
     np.testing.assert_allclose(defined, mine, 1e-12, 1e-14)
 
 
-@settings(max_examples=12)
+@FEW
 @given(st.integers(0, C - 1))
 def test_onehot_is_one_at_its_class(t: int) -> None:
     index = var("t", CLASS_INDEX)
@@ -175,7 +176,7 @@ def summed_to(gradient: Array, shape: tuple[int, ...]) -> Array:
 
 
 @DIFFERENTIABLE
-@settings(max_examples=15)
+@FEW
 @given(st.data(), st.booleans())
 def test_derivative_agrees_with_autograd_and_has_its_kinks(op: Op, data: st.DataObject, grid: bool) -> None:
     node, values = data.draw(applications(op, grid))
@@ -198,7 +199,7 @@ def test_derivative_agrees_with_autograd_and_has_its_kinks(op: Op, data: st.Data
 @pytest.mark.parametrize(
     "op", [op for op in OPS.values() if any(op.vjp) and op.name != "stop"], ids=lambda op: op.name
 )  # stop is the one operator whose derivative is not that of its value
-@settings(max_examples=5)
+@settings(max_examples=settings().max_examples // 20)
 @given(st.data())
 def test_derivative_agrees_with_central_differences(op: Op, data: st.DataObject) -> None:
     node, values = data.draw(applications(op, False))
@@ -264,7 +265,7 @@ def test_a_tie_over_classes_shares_the_gradient(name: str) -> None:
 
 
 @ROWS_OF_TABLE
-@settings(max_examples=12)
+@FEW
 @given(st.data())
 def test_result_varies_over_what_the_value_varies_over(op: Op, data: st.DataObject) -> None:
     node, values = data.draw(applications(op, False))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import glo_dsl as glo
 from glo_dsl.ir.expr import Expr, size, var, walk
 from glo_dsl.ir.types import REAL
+from glo_dsl.lang import elaborate
 from glo_dsl.lang.elaborate import MAX_TERMS, parse_expression
 from glo_dsl.lang.show import show
 from glo_dsl.lang.syntax import MAX_TEXT
@@ -46,7 +47,7 @@ def test_a_text_beyond_the_limit_is_not_read() -> None:
     refused("#" * (MAX_TEXT + 1), "the limit is", 0.5)
 
 
-@pytest.mark.parametrize("unit", ["(", "x ", "let x = ", "-", "\\x00", "if ", "loss f(x: real) = x\n", "é", "1", "# "])
+@pytest.mark.parametrize("unit", ["(", "x ", "let x = ", "-", "é", "1"])
 def test_the_largest_text_allowed_is_answered(unit: str) -> None:
     with within(30), pytest.raises(glo.GloError):
         glo.loads("loss f(x: real) = " + unit * ((MAX_TEXT - 100) // len(unit)))
@@ -63,7 +64,7 @@ CHAINS = {
     "minus": ("-" * DEEP + "x", DEEP),
     "power": ("x ^ " * DEEP + "x", DEEP),
     "choice": ("if x > 0 then x else " * DEEP + "x", DEEP),
-    "choice in a condition": ("if " * 150 + "x > 0" + " then 1 else 0" + " > 0 then 1 else 0" * 149, 150),
+    "choice in a condition": ("if (" * 150 + "x" + ") > 0 then x else 0" * 150, 150),
     "let": ("let y = x + x in " * DEEP + "y", 1),
     "let of ever new names": ("".join(f"let y{n} = x + {n} in " for n in range(DEEP)) + "y0", 1),
     "sum": ("x + " * DEEP + "x", DEEP),
@@ -110,16 +111,13 @@ def test_def_doubling_costs_what_it_holds() -> None:
 
 def test_def_doubling_over_ever_new_arguments_is_refused() -> None:
     defs = "def f0(x) = x\n" + "\n".join(f"def f{n + 1}(x) = f{n}(x + 1) * f{n}(x + 2)" for n in range(60))
-    with within(10):
-        try:
-            glo.loads(f"{defs}\nloss f(x: real) = f60(x)")
-        except glo.GloError as error:
-            assert str(MAX_TERMS) in error.message
+    refused(f"{defs}\nloss f(x: real) = f60(x)", f"more than {MAX_TERMS} terms", 20)
 
 
-def test_a_large_def_called_often_is_refused() -> None:
+def test_a_large_def_called_often_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(elaborate, "MAX_TERMS", 30_000)
     body, calls = " + ".join(["x * x"] * 4000), " + ".join(f"g(x + {n})" for n in range(4000))
-    refused(f"def g(x) = {body}\nloss f(x: real) = {calls}", f"more than {MAX_TERMS} terms", 20)
+    refused(f"def g(x) = {body}\nloss f(x: real) = {calls}", "more than 30000 terms", 5)
 
 
 @pytest.mark.parametrize("defs", ["def f(x) = f(x)", "def f(x) = g(x)\ndef g(x) = f(x)", "def f(x) = 1 + f(x + 1)"])
@@ -136,10 +134,14 @@ def test_text_never_becomes_code() -> None:
         assert fn(torch.tensor([2.0])).item() == 4.0
 
 
-@settings(max_examples=300)
-@given(st.text(max_size=60) | st.lists(st.sampled_from(
-    ["loss", "def", "f", "x", "(", ")", "[", "]", ":", "real", "C", "=", "+", "-", "^", "let", "in", "if", "then", "else",
-     "?", "1", ";", ",", "#", "\n", "*", "not", "true", "class", "shared", "<"]), max_size=25).map(" ".join))  # fmt: skip
+WORDS = (
+    ["loss", "def", "f", "x", "(", ")", "[", "]", ":", "real", "C", "=", "+", "-", "^", "let", "in", "if", "then", "else", "?", "1", ";", ",", "#", "*", "not", "true", "class", "shared", "<"] + ["\n"]
+)  # fmt: skip
+TEXTS = st.text(max_size=60) | st.lists(st.sampled_from(WORDS), max_size=25).map(" ".join)
+
+
+@settings(max_examples=2 * settings().max_examples)
+@given(TEXTS)
 def test_any_text_gives_losses_or_an_error_with_a_place(text: str) -> None:
     try:
         losses = glo.loads(text)

@@ -58,7 +58,7 @@ def _into(rule: Rule, name: str, array: Array) -> Array:
 
 
 @EACH_RULE
-@settings(max_examples=15)
+@settings(max_examples=settings().max_examples // 8)
 @given(st.booleans(), st.integers(0, 2**32 - 1))
 def test_both_sides_are_equal_where_the_left_is_finite(table: str, rule: Rule, broad: bool, seed: int) -> None:
     try:

@@ -40,26 +40,23 @@ def assert_same_value(before: Expr, after: Expr, seed: int) -> None:
     assert not bad.any(), f"{show(before)}  ->  {show(after)}: {truth.ravel()} became {mine.ravel()}"
 
 
-@settings(max_examples=150)
 @given(BODIES, st.integers(0, 100))
 def test_simplification_keeps_finite_values(expr: Expr, seed: int) -> None:
     assert_same_value(expr, simplify([expr])[0], seed)
 
 
-@settings(max_examples=100)
 @given(BODIES, st.integers(0, 100))
 def test_lowering_keeps_finite_values(expr: Expr, seed: int) -> None:
     assert_same_value(expr, lower([expr])[0], seed)
 
 
-@settings(max_examples=80)
 @given(BODIES)
 def test_simplification_is_idempotent(expr: Expr) -> None:
     once = simplify([expr])
     assert simplify(once) == once
 
 
-@settings(max_examples=60)
+@settings(max_examples=settings().max_examples // 2)
 @given(expressions(LEAVES, REAL, max_depth=6))
 def test_simplification_of_values_with_gradients_ends(expr: Expr) -> None:
     (value,) = simplify([expr])
@@ -74,7 +71,7 @@ def test_simplification_of_values_with_gradients_ends(expr: Expr) -> None:
         )
 
 
-@settings(max_examples=50)
+@settings(max_examples=settings().max_examples // 2)
 @given(expressions((Z, X, K, hole("f", (Z, X))), REAL, max_depth=4))
 def test_holes_survive(expr: Expr) -> None:
     (after,) = simplify([expr])
