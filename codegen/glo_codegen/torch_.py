@@ -80,7 +80,7 @@ def _valid(program: Program, lines: Lines) -> None:
         return
     lines.add("valid = " + " & ".join(f"(in{n} != ignore_index)" for n in places))
     for n in places:
-        lines.add(f"in{n} = torch.where(valid, in{n}, 0)")
+        lines.add(f"in{n} = torch.where(valid, in{n}, 0).to(torch.int64)")
         lines.add(f"if rows and not bool(((in{n} >= 0) & (in{n} < C)).all()):")
         lines.add(f'    raise IndexError(f"a class index is outside [0, {{C}})")')
     lines.add("valid = valid[:, None]")

@@ -97,10 +97,9 @@ def _default_target(stage: str) -> str:
 
 
 def _machine_code(loss: Loss, stage: str, target: str, classes: int, dtype: str) -> bytes | str:
-    from glo_dsl.runtime.compile import check_callable, whole_program
+    from glo_dsl.passes.pipeline import whole_program
     from glo_dsl.runtime.triton_compile import compile_triton
 
-    check_callable(loss)
     return compile_triton(whole_program(loss), target, stage, dtype, classes)
 
 
@@ -149,30 +148,28 @@ def _gradient(loss: Loss) -> str:
 
 def _program(loss: Loss) -> str:
     from glo_codegen.listing import emit_listing
-    from glo_dsl.runtime.compile import whole_program
+    from glo_dsl.passes.pipeline import whole_program
 
     return emit_listing(whole_program(loss))
 
 
 def _triton(loss: Loss) -> str:
     from glo_codegen.triton import emit_triton
-    from glo_dsl.runtime.compile import check_callable, whole_program
+    from glo_dsl.passes.pipeline import whole_program
 
-    check_callable(loss)
     return emit_triton(whole_program(loss))
 
 
 def _c(loss: Loss) -> str:
     from glo_codegen.c import emit_c
-    from glo_dsl.runtime.compile import check_callable, whole_program
+    from glo_dsl.passes.pipeline import whole_program
 
-    check_callable(loss)
     return emit_c(whole_program(loss))
 
 
 def _torch(loss: Loss) -> str:
     from glo_codegen.torch_ import emit_torch
-    from glo_dsl.runtime.compile import whole_program
+    from glo_dsl.passes.pipeline import whole_program
 
     return emit_torch(whole_program(loss))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -23,10 +23,13 @@ MAX_NESTING = 200
 KEYWORDS = ("loss", "def", "let", "in", "if", "then", "else", "and", "or", "not", "true", "false", "shared")
 
 _TOKEN = re.compile(r"#[^\n]*|[()\[\]]|[^#()\[\]]+")
+OPERATORS = frozenset({"STAR", "PLUS", "AND", "OR"})
+"""Some of them may follow wherever an operand has ended."""
+
 _CLOSES = {")": "(", "]": "["}
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parser(start: str) -> Lark:
     return Lark(_grammar(), parser="lalr", lexer="basic", start=start, propagate_positions=True, maybe_placeholders=True)
 
@@ -105,7 +108,7 @@ def _unexpected(source: Source, error: UnexpectedToken | UnexpectedEOF) -> GloEr
     expected = frozenset(getattr(error, "accepts", None) or getattr(error, "expected", None) or ())
     if token is None or token.type == "$END":
         end = _span_at(source.text, len(source.text.rstrip()))
-        hint = _unclosed(source.text) or _missing_word(expected)
+        hint = _hole_hint(source.text) or _unclosed(source.text) or _missing_word(expected)
         return GloError(f"the text ends too early{_expected(expected)}", end, hint, source)
     hint = _token_hint(source.text, token, expected)
     return GloError(f"unexpected {_shown(token)}{_expected(expected)}", span_of(token), hint, source)
@@ -136,12 +139,16 @@ def _missing_word(expected: frozenset[str]) -> str | None:
 
 def _token_hint(text: str, token: Token, expected: frozenset[str]) -> str | None:
     """What the author most likely meant; the first that fits."""
-    operand_ended = "STAR" in expected
+    operand_ended = bool(expected & OPERATORS)
     before = text[: token.start_pos or 0].rstrip()
     if _at_top(expected) and not operand_ended:
         return "no bracket is open here" if token in _CLOSES else "a file holds definitions: loss name(inputs) = expression"
-    if token in ("loss", "def") or token in _CLOSES:
-        return _unclosed(text) or ("no bracket is open here" if token in _CLOSES and _at_top(expected) else None)
+    if token in ("loss", "def") or (token in _CLOSES and _unclosed(text)):
+        return _unclosed(text)
+    if token in _CLOSES and _at_top(expected):
+        return "no bracket is open here"
+    if token in (")", ",") and expected == {"EQUAL"}:
+        return "a parameter is written with its default: name = value"
     if token == "*" and before.endswith("*"):
         return "power is written ^"
     if token in ("<", "<=", ">", ">=", "==", "!="):
@@ -154,7 +161,13 @@ def _token_hint(text: str, token: Token, expected: frozenset[str]) -> str | None
         return "equality is written ==; a local name: let name = value in expression"
     if token == ";":
         return "; may stand once, between the inputs of a loss and its parameters"
-    return _missing_word(expected) or _word_hint(token, expected, operand_ended)
+    return _hole_hint(before) or _missing_word(expected) or _word_hint(token, expected, operand_ended)
+
+
+def _hole_hint(before: str) -> str | None:
+    if re.search(r"\?\s*\w*\s*\(?\s*$", before):
+        return "a hole lists the values it may use, for example ?f(x, y)"
+    return None
 
 
 def _word_hint(token: Token, expected: frozenset[str], operand_ended: bool) -> str | None:
@@ -170,14 +183,14 @@ def _at_top(expected: frozenset[str]) -> bool:
 
 
 def _expected(expected: frozenset[str]) -> str:
-    names = {"RPAR": ")", "RSQB": "]", "EQUAL": "=", "IN": "in", "THEN": "then", "ELSE": "else", "COLON": ":", "LSQB": "["}
+    names = {"RPAR": ")", "RSQB": "]", "EQUAL": "=", "IN": "in", "THEN": "then", "ELSE": "else", "COLON": ":", "LSQB": "["}  # fmt: skip
     if {"NUMBER", "LPAR"} <= expected:
         return "; expected an expression"
     if expected == {"NAME"}:
         return "; expected a name"
     if expected == {"LPAR"}:
         return "; expected ("
-    if _at_top(expected) and "PLUS" not in expected:
+    if _at_top(expected) and not expected & OPERATORS:
         return "; expected loss or def"
     found = [names[name] for name in names if name in expected and not (name == "LSQB" and len(expected) > 1)]
     return f"; expected {' or '.join(found)}" if 0 < len(found) <= 3 else ""

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from glo_codegen.program import Program
-
 from glo_dsl.errors import GloError, did_you_mean
-from glo_dsl.ir.expr import Expr, Var
+from glo_dsl.ir.expr import CLASSES, Expr, Var, walk
 from glo_dsl.lang.loss import Loss
 from glo_dsl.passes.diff import gradients
 from glo_dsl.passes.lower import lower
@@ -55,6 +54,16 @@ def compile_program(loss: Loss, wrt: Iterable[str]) -> Program:
     return schedule(loss, value, dict(zip(derived.gradients, lowered, strict=True)))
 
 
+def whole_program(loss: Loss) -> Program:
+    """The Program with every gradient that exists.
+
+    Raises:
+        GloError: the loss cannot be called, see `check_callable`.
+    """
+    check_callable(loss)
+    return compile_program(loss, [v.name for v in differentiable(loss)])
+
+
 def oracle_program(loss: Loss) -> Program:
     """The loss exactly as written: not simplified, not differentiated, not lowered. For the torch target only."""
     check_filled(loss)
@@ -73,3 +82,18 @@ def check_filled(loss: Loss) -> None:
             f"{loss.name} has a hole: ?{hole.name}", loss.span,
             hint="fill it with glo search, or write an expression in its place", source=loss.source,
         )  # fmt: skip
+
+
+def check_callable(loss: Loss) -> None:
+    """Refuses a loss that has a hole or cannot know the number of classes.
+
+    Raises:
+        GloError: which of the two.
+    """
+    check_filled(loss)
+    per_class = any(v.type.per_class and v.type.per_sample for v in loss.inputs)
+    counted = any(v.type.kind == "class" or v.type.per_class for v in loss.inputs) or CLASSES in set(walk((loss.expr,)))
+    if counted and not per_class:
+        raise GloError(
+            f"no input of {loss.name} tells the number of classes", loss.span, "declare one as real[C]", loss.source
+        )

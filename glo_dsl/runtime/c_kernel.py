@@ -61,7 +61,7 @@ class CKernel:
         classes = tensors[self._row].shape[-1] if self._row is not None else 1
         gradients = {name: self._output(name, rows, classes) for name in self.program.gradients}
         loss = torch.empty((rows,) if reduction == "none" else (), dtype=self.dtype)
-        self.bind(tensors, [float(p) for p in params], reduction, ignore_index, loss, list(gradients.values()))()
+        self.bind(tensors, [p.item() if isinstance(p, Tensor) else p for p in params], reduction, ignore_index, loss, list(gradients.values()))()
         return loss, gradients
 
     def bind(

@@ -7,14 +7,13 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import torch
-from glo_codegen.program import Program
 from glo_codegen.torch_ import emit_torch
 
 from torch import Tensor
 
 from glo_dsl.errors import GloError, did_you_mean
 from glo_dsl.lang.loss import Loss
-from glo_dsl.passes.pipeline import check_filled, compile_program, differentiable
+from glo_dsl.passes.pipeline import check_callable, compile_program, whole_program
 from glo_dsl.runtime.build_c import NoCompiler
 from glo_dsl.runtime.c_kernel import CKernel, build
 from glo_dsl.runtime.contract import CompiledLoss, InputSpec, Launch, Number, Run, Spec, reducing
@@ -39,7 +38,6 @@ def compile(loss: Loss, target: str = "auto") -> CompiledLoss:
     """
     if target not in TARGETS:
         raise GloError(f"unknown target {target}; targets are {', '.join(TARGETS)}", hint=did_you_mean(target, TARGETS))
-    check_filled(loss)
     check_callable(loss)
     spec = spec_of(loss)
     builders: dict[str, Callable[[], Run]] = {
@@ -64,20 +62,7 @@ def compile(loss: Loss, target: str = "auto") -> CompiledLoss:
 
 @lru_cache(maxsize=None)
 def _warn_once(reason: str) -> None:
-    warnings.warn(f"{reason}; losses on the CPU run as PyTorch operations, several times slower", stacklevel=4)
-
-
-def check_callable(loss: Loss) -> None:
-    """Refuses a loss that cannot know the number of classes.
-
-    Raises:
-        GloError: it has class indices but no input with the class axis.
-    """
-    per_class = any(v.type.per_class and v.type.per_sample for v in loss.inputs)
-    if not per_class and any(v.type.kind == "class" or v.type.per_class for v in loss.inputs):
-        raise GloError(
-            f"no input of {loss.name} tells the number of classes", loss.span, "declare one as real[C]", loss.source
-        )
+    warnings.warn(f"{reason}; losses on the CPU run as PyTorch operations, several times slower", stacklevel=5)
 
 
 def spec_of(loss: Loss) -> Spec:
@@ -86,11 +71,6 @@ def spec_of(loss: Loss) -> Spec:
         InputSpec(v.name, v.type.kind, rows=v.type.per_class, shared=not v.type.per_sample) for v in loss.inputs
     )
     return Spec(loss.name, inputs, tuple((p.name, p.default) for p in loss.params))
-
-
-def whole_program(loss: Loss) -> Program:
-    """The Program with every gradient that exists."""
-    return compile_program(loss, [v.name for v in differentiable(loss)])
 
 
 def _triton(loss: Loss, spec: Spec) -> Run:
@@ -124,7 +104,7 @@ def _c(loss: Loss) -> Run:
     def run(
         inputs: tuple[Tensor, ...], params: tuple[Number, ...], wrt: tuple[str, ...], reduction: str, ignore_index: int
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        double = any(t.dtype == torch.float64 for t in inputs)
+        double = any(t.dtype == torch.float64 for v, t in zip(loss.inputs, inputs) if v.type.kind == "real")
         return variant(wrt, double).run(inputs, params, reduction, ignore_index)
 
     return run

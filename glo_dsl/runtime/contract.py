@@ -163,10 +163,11 @@ class CompiledLoss:
         values = self._parameters(params)
         _check_reduction(reduction)
         rows, layout = self._rows(inputs, dim)
+        run = self._run(rows[0].device)
         if torch.is_grad_enabled() and any(isinstance(v, Tensor) and v.requires_grad for v in (*inputs, *values)):
-            loss: Tensor = _Function.apply(self, rows, layout, reduction, ignore_index, *inputs, *values)  # type: ignore[no-untyped-call]
+            loss: Tensor = _Function.apply(self.spec, run, rows, layout, reduction, ignore_index, *inputs, *values)  # type: ignore[no-untyped-call]
         else:
-            loss, _ = self._run(rows[0].device)(rows, values, (), reduction, ignore_index)
+            loss, _ = run(rows, values, (), reduction, ignore_index)
         return loss.reshape(layout.shape) if reduction == "none" else loss
 
     def value_and_grad(
@@ -214,6 +215,8 @@ class CompiledLoss:
             if name not in self._defaults:
                 has = f"its parameters are {', '.join(self._defaults)}" if self._defaults else "it has no parameters"
                 raise TypeError(f"{self.spec.name} has no parameter {name}; {has}")
+            if not hasattr(value, "__float__"):
+                raise TypeError(f"parameter {name} must be a number or a tensor, got {type(value).__name__}")
             if isinstance(value, Tensor) and value.numel() != 1:
                 raise ValueError(f"parameter {name} must have one element, got shape {tuple(value.shape)}")
         values = (given.get(name, default) for name, default in self._defaults.items())
@@ -286,29 +289,43 @@ class _Function(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, fn: CompiledLoss, rows: tuple[Tensor, ...], layout: _Layout, reduction: str, ignore_index: int,
+        ctx: Any, spec: Spec, run: Run, rows: tuple[Tensor, ...], layout: _Layout, reduction: str, ignore_index: int,
         *values: Number,
     ) -> Tensor:  # fmt: skip
-        entries: tuple[InputSpec | str, ...] = (*fn.spec.inputs, *(name for name, _ in fn.spec.params))
+        entries: tuple[InputSpec | str, ...] = (*spec.inputs, *(name for name, _ in spec.params))
         wanted = [isinstance(v, Tensor) and v.requires_grad for v in values]
         wrt = tuple(e if isinstance(e, str) else e.name for e, w in zip(entries, wanted) if w)
-        params = values[len(fn.spec.inputs) :]
-        loss, gradients = fn._run(rows[0].device)(rows, params, wrt, reduction, ignore_index)
+        params = values[len(spec.inputs) :]
+        loss, gradients = run(rows, params, wrt, reduction, ignore_index)
         ctx.save_for_backward(*(gradients[name] for name in wrt))
         ctx.layout, ctx.reduction, ctx.wanted = layout, reduction, wanted
         ctx.likes = [(e, v.shape, v.dtype) for e, v, w in zip(entries, values, wanted) if w and isinstance(v, Tensor)]
         return loss
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         found = []
-        for (entry, shape, dtype), gradient in zip(ctx.likes, ctx.saved_tensors):
-            scaled = _times(gradient, upstream, ctx.reduction)
-            is_parameter = isinstance(entry, str)
-            found.append(scaled.sum().to(dtype) if is_parameter else ctx.layout.restore(entry, scaled, shape, dtype))
+        with torch.no_grad():
+            for (entry, shape, dtype), gradient in zip(ctx.likes, ctx.saved_tensors):
+                scaled = _times(gradient, upstream, ctx.reduction)
+                whole = scaled.sum().to(dtype) if isinstance(entry, str) else ctx.layout.restore(entry, scaled, shape, dtype)
+                found.append(whole)
+        if torch.is_grad_enabled():  # create_graph=True
+            found = [_Final.apply(gradient.detach().requires_grad_()) for gradient in found]  # type: ignore[no-untyped-call]
         remaining = iter(found)
-        return None, None, None, None, None, *(next(remaining) if wanted else None for wanted in ctx.wanted)
+        return None, None, None, None, None, None, *(next(remaining) if wanted else None for wanted in ctx.wanted)
+
+
+class _Final(torch.autograd.Function):
+    """A gradient that cannot be differentiated again: says so, where a detached one would silently count as constant."""
+
+    @staticmethod
+    def forward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient.view_as(gradient)
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> Tensor:
+        raise RuntimeError("the gradient of a compiled loss cannot be differentiated again")
 
 
 def _times(gradient: Tensor, upstream: Tensor, reduction: str) -> Tensor:
@@ -322,7 +339,7 @@ def _times(gradient: Tensor, upstream: Tensor, reduction: str) -> Tensor:
 
 
 class LossModule(torch.nn.Module):
-    """A compiled loss as a module; its parameters are buffers of plain numbers, the learnable ones `nn.Parameter`s."""
+    """A compiled loss as a module; its parameters are plain numbers, the learnable ones `nn.Parameter`s."""
 
     def __init__(
         self, fn: CompiledLoss, learnable: Sequence[str], reduction: str, ignore_index: int, dim: int, params: dict[str, float]
@@ -347,4 +364,5 @@ class LossModule(torch.nn.Module):
         )
 
     def extra_repr(self) -> str:
-        return f"{self.fn!r}, reduction={self.reduction!r}"
+        fixed = "".join(f", {name}={value:g}" for name, value in self.fixed.items())
+        return f"{self.fn!r}, reduction={self.reduction!r}{fixed}, learnable={list(self.learnable)}"

@@ -6,13 +6,11 @@ import ast
 import keyword
 from importlib import resources
 
-from glo_codegen.program import Program
 from glo_codegen.text import Lines, comment
 from glo_codegen.torch_ import emit_torch
 from glo_codegen.triton import emit_triton
 from glo_dsl.lang.loss import Loss
-from glo_dsl.passes.pipeline import check_filled
-from glo_dsl.runtime.compile import check_callable, spec_of, whole_program
+from glo_dsl.passes.pipeline import whole_program
 
 IMPORTS = """from __future__ import annotations
 
@@ -37,8 +35,6 @@ def standalone(loss: Loss, version: str) -> str:
     Raises:
         GloError: the loss has a hole, or tells no number of classes.
     """
-    check_filled(loss)
-    check_callable(loss)
     program = whole_program(loss)
     parts = [
         _head(loss, version), IMPORTS,
@@ -47,7 +43,7 @@ def standalone(loss: Loss, version: str) -> str:
         _section("The calling contract", _without_imports(_contract())),
     ]  # fmt: skip
     text = "\n".join(parts)
-    return text + "\n" + _section("The loss", _binding(loss, program, _top_level(text)))
+    return text + "\n" + _section("The loss", _binding(loss, _top_level(text)))
 
 
 def _head(loss: Loss, version: str) -> str:
@@ -98,14 +94,15 @@ def _top_level(text: str) -> set[str]:
     return names
 
 
-def _binding(loss: Loss, program: Program, taken: set[str]) -> str:
+def _binding(loss: Loss, taken: set[str]) -> str:
     lines = Lines()
-    spec = spec_of(loss)
     with lines.block("SPEC = Spec(", ")"):
-        lines.add(f"name={spec.name!r},")
+        lines.add(f"name={loss.name!r},")
         with lines.block("inputs=(", "),"):
-            lines.add(*(f"InputSpec({i.name!r}, {i.kind!r}, rows={i.rows}, shared={i.shared})," for i in spec.inputs))
-        lines.add(f"params=({''.join(f'({name!r}, {_number(value)}), ' for name, value in spec.params).rstrip()}),")
+            for v in loss.inputs:
+                axes = f"rows={v.type.per_class}, shared={not v.type.per_sample}"
+                lines.add(f"InputSpec({v.name!r}, {v.type.kind!r}, {axes}),")
+        lines.add(f"params=({''.join(f'({p.name!r}, {_number(p.default)}), ' for p in loss.params).rstrip()}),")
     lines.add("", "")
     with lines.block("def _kernel_for(device: torch.device) -> Run:"):
         lines.add('if device.type == "cuda":', "    return reducing(SPEC, launch, torch.float32)")

@@ -65,6 +65,8 @@ loss f(x: real) = x and x
 loss f(x: real) = if x then 1 else 0
 loss f(x: real, b: bool) = if b == x then 1 else 0
 loss f(x: real) = if 1 < x < 2 then 1 else 0
+loss f(x: real) = 1 < x < 2
+loss f(x: real) = x > 0 or x and
 loss f(x: real) = x % 2
 loss f(x: real) = x && x
 loss f(x: real) = !x
@@ -114,7 +116,7 @@ def test_the_caret_stands_under_the_place(text: str) -> None:
     assert line == "  " + text
     assert caret.index("^") == 2 + error.span.column - 1
     assert caret.count("^") == len(caret.strip()) <= max(1, len(text) - error.span.column + 1)
-    assert len(hint) <= 1 and error.message[0] == error.message[0].lower()
+    assert len(hint) <= 1 and not error.message.endswith(".")
 
 
 @pytest.mark.parametrize(
@@ -156,7 +158,7 @@ def test_the_hint_says_what_to_write(text: str, hint: str) -> None:
 def test_an_unfilled_hole_is_refused_where_it_is_compiled() -> None:
     (loss,) = glo.loads("# space\nloss f(x: real) = ?h(x)", "space.glo").values()
     for attempt in (lambda: check_filled(loss), lambda: compile_program(loss, ["x"]), lambda: glo.compile(loss)):
-        with pytest.raises(GloError, match="f has a hole: .h") as caught:
+        with pytest.raises(GloError, match=r"f has a hole: \?h") as caught:
             attempt()
         assert str(caught.value).startswith("space.glo:2:6: ") and "glo search" in str(caught.value)
 
@@ -179,7 +181,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path: object) -> None:
     from pathlib import Path
 
     path = Path(str(tmp_path)) / "bytes.glo"
-    with pytest.raises(GloError, match="cannot read .*bytes.glo"):
+    with pytest.raises(GloError, match=r"cannot read .*bytes\.glo"):
         glo.load(path)
     path.write_bytes(b"\xff\xfe loss")
     with pytest.raises(GloError, match=r"bytes.glo is not UTF-8 text"):

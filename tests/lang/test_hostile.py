@@ -134,9 +134,8 @@ def test_text_never_becomes_code() -> None:
         assert fn(torch.tensor([2.0])).item() == 4.0
 
 
-WORDS = (
-    ["loss", "def", "f", "x", "(", ")", "[", "]", ":", "real", "C", "=", "+", "-", "^", "let", "in", "if", "then", "else", "?", "1", ";", ",", "#", "*", "not", "true", "class", "shared", "<"] + ["\n"]
-)  # fmt: skip
+LINE = "loss def f x ( ) [ ] : real C = + - ^ let in if then else ? 1 ; , # * not true class shared <"
+WORDS = (*LINE.split(), "\n")
 TEXTS = st.text(max_size=60) | st.lists(st.sampled_from(WORDS), max_size=25).map(" ".join)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -105,11 +106,11 @@ def test_the_gradient_reaches_what_a_parameter_is_computed_from(target: str, mak
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_shared_class_weights_have_a_gradient(target: str, make: Make) -> None:
+def test_shared_class_weights_have_a_gradient(target: str, make: Make, cases: Any) -> None:
     z, t = batch(rows=9)
     w = torch.rand(5, requires_grad=True)
     (mine,) = torch.autograd.grad(make("weighted", target)(z, t, w, reduction="sum"), [w])
-    (want,) = torch.autograd.grad(F.cross_entropy(z, t, weight=w, reduction="sum"), [w])
+    (want,) = torch.autograd.grad(cases["weighted"].truth(z, t, w, reduction="sum"), [w])
     torch.testing.assert_close(mine, want)
 
 
@@ -130,8 +131,10 @@ def test_a_second_derivative_is_refused_in_words(target: str, make: Make) -> Non
     z, t = batch()
     z.requires_grad_()
     (gradient,) = torch.autograd.grad(make("cross_entropy", target)(z, t, reduction="sum"), [z], create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable"):
+    with pytest.raises(RuntimeError, match="cannot be differentiated again"):
         gradient.square().sum().backward()
+    with pytest.raises(RuntimeError, match="cannot be differentiated again"):
+        (z.sum() + gradient.square().sum()).backward()  # where a detached gradient would go unnoticed
 
 
 def test_the_loss_does_not_hold_the_logits(make: Make) -> None:
