@@ -151,6 +151,38 @@ typedef double (*glo_block)(const glo_call *call, int64_t first, int64_t last, r
 // The class input k of row r.
 #define CLASS_INDEX(call, k, r) (((const int64_t *)(call)->in[k])[(r) * (call)->stride[2 * (k)]])
 
+// Rows of at most NARROW classes are computed LANES at a time.
+enum { LANES = 16, NARROW = 64 };
+
+// The row as adjacent elements: itself if it is that already, else copied into `room`.
+INLINE const real *side_by_side(const real *row, int64_t stride, int n, real *room) {
+    if (stride == 1) return row;
+    for (int c = 0; c < n; c++) room[c] = row[c * stride];
+    return room;
+}
+INLINE const uint8_t *bits_side_by_side(const uint8_t *row, int64_t stride, int n, real *room) {
+    if (stride == 1) return row;
+    uint8_t *bits = (uint8_t *)room;
+    for (int c = 0; c < n; c++) bits[c] = row[c * stride];
+    return bits;
+}
+
+// A group of rows to columns: for every class, its value in all rows of the group.
+INLINE void turn_in(const real *in, const int64_t *row, int64_t from_row, int64_t from_class, int n, real *columns) {
+    for (int i = 0; i < LANES; i++)
+        for (int c = 0; c < n; c++) columns[c * LANES + i] = in[row[i] * from_row + c * from_class];
+}
+INLINE void turn_bits(const uint8_t *in, const int64_t *row, int64_t from_row, int64_t from_class, int n, real *columns) {
+    for (int i = 0; i < LANES; i++)
+        for (int c = 0; c < n; c++) columns[c * LANES + i] = R(in[row[i] * from_row + c * from_class]);
+}
+
+// Columns back to the first `filled` rows; those that do not count get zeros.
+INLINE void turn_out(const real *columns, const int *on, int filled, int n, real *rows) {
+    for (int i = 0; i < filled; i++)
+        for (int c = 0; c < n; c++) rows[i * n + c] = on[i] ? columns[c * LANES + i] : R(0);
+}
+
 INLINE int is_ignored(const glo_call *call, const int *class_inputs, int n, int64_t r) {
     int ignored = 0;
     for (int i = 0; i < n; i++) ignored |= CLASS_INDEX(call, class_inputs[i], r) == call->ignore_index;
@@ -173,18 +205,20 @@ static int64_t glo_count(glo_call *call, const int *class_inputs, int n) {
 }
 
 // Blocks of rows, each summed by itself and the sums added in order: the same result for any number of threads.
-static int glo_run(glo_call *call, glo_block block, const int *class_inputs, int n, int scratch_rows) {
+// `buffers`: the scratch rows that a long row needs, and for a group of short rows the scratch rows of each.
+static int glo_run(glo_call *call, glo_block block, const int *class_inputs, int n, const int *buffers) {
     int64_t counted = glo_count(call, class_inputs, n);
     if (counted < 0) return 1;
     int64_t width = call->classes > 0 ? call->classes : 1;
-    int64_t step = width >= 4096 ? 1 : 4096 / width, blocks = (call->rows + step - 1) / step;
+    int64_t room = width <= NARROW ? buffers[1] * LANES * width : buffers[0] * width;
+    int64_t step = width >= 4096 ? 1 : width <= NARROW ? 4096 / width / LANES * LANES : 4096 / width, blocks = (call->rows + step - 1) / step;
     real scale = call->reduction == REDUCE_MEAN ? R(1.0 / (double)counted) : R(1);
     double *sums = malloc(sizeof(double) * (size_t)(blocks ? blocks : 1));
     int failed = sums == NULL;
     if (failed) return 2;
     #pragma omp parallel if (blocks > 1 && call->rows * width >= 32768) reduction(| : failed)
     {
-        real *scratch = malloc(sizeof(real) * (size_t)(scratch_rows * width + 1));
+        real *scratch = malloc(sizeof(real) * (size_t)(room + 1));
         failed |= scratch == NULL;
         #pragma omp for schedule(static)
         for (int64_t b = 0; b < blocks; b++) {

@@ -158,7 +158,7 @@ def total(arg: Expr) -> Expr:
 
 
 def rebuild(node: Expr, args: tuple[Expr, ...]) -> Expr:
-    """The same node over other arguments; one that works on rows, given what no longer varies, is what `unvaried` says."""
+    """The same node over other arguments; one that works on rows, given what does not vary, is as `unvaried` says."""
     if args == node.args:
         return node
     if isinstance(node, Hole):

@@ -42,19 +42,19 @@ def clamp(a: Array, lo: Array, hi: Array) -> Array:
 
 
 def total(a: Array) -> Array:
-    return np.sum(a, axis=-1, keepdims=True)
+    return np.asarray(np.sum(a, axis=-1, keepdims=True))
 
 
 def mean(a: Array) -> Array:
-    return np.mean(a, axis=-1, keepdims=True)
+    return np.asarray(np.mean(a, axis=-1, keepdims=True))
 
 
 def largest(a: Array) -> Array:
-    return np.max(a, axis=-1, keepdims=True)
+    return np.asarray(np.max(a, axis=-1, keepdims=True))
 
 
 def smallest(a: Array) -> Array:
-    return np.min(a, axis=-1, keepdims=True)
+    return np.asarray(np.min(a, axis=-1, keepdims=True))
 
 
 def logsumexp(a: Array) -> Array:

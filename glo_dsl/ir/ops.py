@@ -106,7 +106,8 @@ class Op:
         if self.name in ("eq", "ne") and args[0].kind != args[1].kind:
             raise GloError(f"cannot compare {args[0]} with {args[1]}")
         if self.shape in ("reduce", "row", "gather") and not args[0].per_class:
-            raise GloError(f"{self._place(0)} must have a class axis, got {args[0]}", hint="write it for a real[C] value")
+            message = f"{self._place(0)} must have a class axis, got {args[0]}"
+            raise GloError(message, hint="it works over the entries of a real[C] value")
         if self.shape == "gather" and args[1].per_class:
             raise GloError(f"the index must be one class per sample, got {args[1]}")
         if self.shape in ("reduce", "gather"):

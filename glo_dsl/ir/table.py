@@ -148,8 +148,8 @@ OVER_CLASSES = (
        shape="row", define="exp(a - max(a)) * (1 / sum(exp(a - max(a))))", unvaried="1 / C", range=ranges.fixed(0, 1),
        about="exp(a) / sum(exp(a)), stable"),
     Op("log_softmax", R1, ("g - softmax(a) * sum(g)",), "", "", "torch.log_softmax({0}, -1)", numeric.log_softmax,
-       shape="row", define="(a - max(a)) - log(sum(exp(a - max(a))))", unvaried="-log(C)", range=ranges.fixed(-np.inf, 0),
-       about="log(softmax(a)), stable"),
+       shape="row", define="(a - max(a)) - log(sum(exp(a - max(a))))", unvaried="-log(C)",
+       range=ranges.fixed(-np.inf, 0), about="log(softmax(a)), stable"),
     Op("gather", ("any", "class", "any"), ("g * onehot(b)", ""), "", "", "torch.gather({0}, -1, {1})",
        numeric.gather, shape="gather", word="[]", range=ranges.same, about="z[t]: the entry of class t"),
     Op("onehot", ("class", "real"), ("",), "", "", "torch.nn.functional.one_hot({0}[..., 0], C).to(dtype)", None,
@@ -162,7 +162,7 @@ _BY_CALL: dict[str, list[Op]] = {}
 for _op in OPS.values():
     _BY_CALL.setdefault(_op.call, []).append(_op)
 
-FUNCTIONS: tuple[str, ...] = tuple(word for word in _BY_CALL if word.isidentifier() and word not in ("and", "or", "not", "if"))
+FUNCTIONS: tuple[str, ...] = tuple(w for w in _BY_CALL if w.isidentifier() and w not in ("and", "or", "not", "if"))
 
 
 def function(word: str, arity: int) -> Op:

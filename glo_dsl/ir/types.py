@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 SAMPLE = "sample"
 CLASS = "class"
@@ -35,7 +35,7 @@ class Type:
         return SAMPLE in self.axes
 
 
-@lru_cache(maxsize=None)
+@cache
 def make_type(kind: str, axes: Axes) -> Type:
     """The one object for this type: expressions are many, types are few."""
     return Type(kind, axes)

@@ -8,7 +8,20 @@ from lark import Token, Tree
 
 from glo_dsl.errors import GloError, Source, did_you_mean
 from glo_dsl.ir.expr import Apply, Const, Expr, Var, var, walk
-from glo_dsl.ir.types import ANY, BOOL, BOOL_ROW, CLASS, CLASS_INDEX, REAL, REAL_ROW, UNIFORM, UNIT, Interval, Type, make_type
+from glo_dsl.ir.types import (
+    ANY,
+    BOOL,
+    BOOL_ROW,
+    CLASS,
+    CLASS_INDEX,
+    REAL,
+    REAL_ROW,
+    UNIFORM,
+    UNIT,
+    Interval,
+    Type,
+    make_type,
+)
 from glo_dsl.lang.elaborate import Def, Elaborator
 from glo_dsl.lang.loss import Loss, Param
 from glo_dsl.lang.syntax import Node, parse, span_of
@@ -128,7 +141,8 @@ def _param(elaborator: Elaborator, node: Node, scope: dict[str, Expr]) -> Param:
     default = _number(elaborator, default_tree)
     domain = _domain(elaborator, domain_tree) if isinstance(domain_tree, Tree) else ANY
     if not domain.contains(default):
-        raise GloError(f"the default {default:g} of {name} is outside {domain}", span_of(node), source=elaborator.source)
+        message = f"the default {default:g} of {name} is outside {domain}"
+        raise GloError(message, span_of(node), source=elaborator.source)
     value = _declare(elaborator, name, scope, var(str(name), UNIFORM, domain))
     return Param(value, default)
 

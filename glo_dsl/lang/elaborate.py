@@ -64,7 +64,8 @@ class Elaborator:
             return self._name(tree, scope)
         special: Callable[[Node, Names], Steps[Expr]] | None = getattr(self, f"_{tree.data}_tree", None)
         if special is not None:
-            return (yield special(tree, scope))
+            meaning: Expr = yield special(tree, scope)
+            return meaning
         args = []
         for child in tree.children:
             args.append((yield self._expr(child, scope)))
@@ -112,7 +113,8 @@ class Elaborator:
         yield
 
     def _group_tree(self, tree: Node, scope: Names) -> Steps[Expr]:
-        return (yield self._expr(tree.children[0], scope))
+        inside: Expr = yield self._expr(tree.children[0], scope)
+        return inside
 
     def _neg_tree(self, tree: Node, scope: Names) -> Steps[Expr]:
         body = tree.children[0]
@@ -150,7 +152,8 @@ class Elaborator:
         name = _token(tree, 0)
         args: list[Expr] = yield self._arguments(tree.children[1], scope)
         if str(name) in self.defs:
-            return (yield self._expand(self.defs[str(name)], args, tree))
+            expanded: Expr = yield self._expand(self.defs[str(name)], args, tree)
+            return expanded
         if str(name) in scope:
             raise self._fail(f"{name} is a value, not a function", name, f"multiplication is written {name} * (...)")
         try:

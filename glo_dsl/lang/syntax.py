@@ -31,7 +31,8 @@ _CLOSES = {")": "(", "]": "["}
 
 @cache
 def _parser(start: str) -> Lark:
-    return Lark(_grammar(), parser="lalr", lexer="basic", start=start, propagate_positions=True, maybe_placeholders=True)
+    options = {"propagate_positions": True, "maybe_placeholders": True}
+    return Lark(_grammar(), parser="lalr", lexer="basic", start=start, **options)
 
 
 def _grammar() -> str:
@@ -73,7 +74,8 @@ def span_of(node: Node | Token) -> Span:
 
 def _check_limits(source: Source) -> None:
     if len(source.text) > MAX_TEXT:
-        raise GloError(f"the text has {len(source.text)} characters; the limit is {MAX_TEXT}", Span(1, 1), source=source)
+        message = f"the text has {len(source.text)} characters; the limit is {MAX_TEXT}"
+        raise GloError(message, Span(1, 1), source=source)
     depth = 0
     for match in _TOKEN.finditer(source.text):
         if match[0] in ("(", "["):
@@ -92,10 +94,10 @@ def _span_at(text: str, offset: int) -> Span:
 
 
 def _strange_character(source: Source, error: UnexpectedCharacters) -> GloError:
-    character = source.text[error.pos_in_stream]
+    character = source.text[error.pos_in_stream or 0]
     hints = {
         "&": "write: and", "|": "write: or", "!": "write: not, or != between two values",
-        "%": "there is no remainder operator", '"': "a loss has no text values", ";": "; separates inputs from parameters",
+        "%": "there is no remainder operator", '"': "a loss has no text values",
     }  # fmt: skip
     hint = hints.get(character)
     if hint is None and character.isalpha():
@@ -142,7 +144,9 @@ def _token_hint(text: str, token: Token, expected: frozenset[str]) -> str | None
     operand_ended = bool(expected & OPERATORS)
     before = text[: token.start_pos or 0].rstrip()
     if _at_top(expected) and not operand_ended:
-        return "no bracket is open here" if token in _CLOSES else "a file holds definitions: loss name(inputs) = expression"
+        if token in _CLOSES:
+            return "no bracket is open here"
+        return "a file holds definitions: loss name(inputs) = expression"
     if token in ("loss", "def") or (token in _CLOSES and _unclosed(text)):
         return _unclosed(text)
     if token in _CLOSES and _at_top(expected):
@@ -183,7 +187,9 @@ def _at_top(expected: frozenset[str]) -> bool:
 
 
 def _expected(expected: frozenset[str]) -> str:
-    names = {"RPAR": ")", "RSQB": "]", "EQUAL": "=", "IN": "in", "THEN": "then", "ELSE": "else", "COLON": ":", "LSQB": "["}  # fmt: skip
+    names = {
+        "RPAR": ")", "RSQB": "]", "EQUAL": "=", "IN": "in", "THEN": "then", "ELSE": "else", "COLON": ":", "LSQB": "[",
+    }  # fmt: skip
     if {"NUMBER", "LPAR"} <= expected:
         return "; expected an expression"
     if expected == {"NAME"}:

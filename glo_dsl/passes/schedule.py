@@ -6,9 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from glo_codegen.program import (
-    CLASSES, LOSS, POSITION, Input, Instr, Load, Operand, Phase, Program, Rate, Reduce, Step, Store, grad, parameter,
+    CLASSES,
+    LOSS,
+    POSITION,
+    Input,
+    Instr,
+    Load,
+    Operand,
+    Phase,
+    Program,
+    Rate,
+    Reduce,
+    Step,
+    Store,
+    grad,
+    parameter,
 )  # fmt: skip
-
 from glo_dsl.ir import expr as ir
 from glo_dsl.ir.expr import Apply, Const, Expr, Var, walk
 from glo_dsl.ir.table import OPS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -17,7 +17,7 @@ STEPS_PER_NODE = 400
 """Rewrites allowed per node of the input before the rules are declared to be going in circles."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def family(*names: str) -> dict[str, tuple[Rule, ...]]:
     """The rules of the named tables, by the operator at the root of their left side."""
     found: dict[str, list[Rule]] = {}
@@ -79,7 +79,9 @@ def rewrite(roots: Iterable[Expr], table: dict[str, tuple[Rule, ...]]) -> tuple[
     return tuple(done[root] for root in roots)
 
 
-def _successor(node: Expr, done: dict[Expr, Expr], table: dict[str, tuple[Rule, ...]], known: dict[Expr, Interval]) -> Expr:
+def _successor(
+    node: Expr, done: dict[Expr, Expr], table: dict[str, tuple[Rule, ...]], known: dict[Expr, Interval]
+) -> Expr:
     """The next form of a node whose arguments are done, or the node itself when it is final."""
     rebuilt = rebuild(node, tuple(done[arg] for arg in node.args))
     if rebuilt is not node:
@@ -107,9 +109,8 @@ def _fold(node: Apply) -> Expr | None:
     """The literal that an operator over literals is."""
     if not node.args or node.op.numpy is None or not all(isinstance(arg, Const) for arg in node.args):
         return None
-    values = [np.float64(arg.value) for arg in node.args if isinstance(arg, Const)]
-    if node.op.kinds[0] == "bool":
-        values = [np.bool_(values[0]), *(np.bool_(v) if k == "bool" else v for k, v in zip(node.op.kinds[1:], values[1:]))]
+    literals = [arg for arg in node.args if isinstance(arg, Const)]
+    values = [np.bool_(arg.value) if arg.type.kind == "bool" else np.float64(arg.value) for arg in literals]
     with np.errstate(all="ignore"):
         result = node.op.numpy(*values)
     return truth(bool(result)) if node.type.kind == "bool" else const(float(result))

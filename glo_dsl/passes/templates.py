@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
-from glo_dsl.ir.expr import CLASSES, POSITION, Expr, apply, rebuild, substitute, var, walk
+from glo_dsl.ir.expr import POSITION, Expr, substitute, var, walk
 from glo_dsl.ir.ops import Op
 from glo_dsl.ir.table import OPS
 from glo_dsl.ir.types import BOOL_ROW, CLASS_INDEX, REAL, REAL_ROW, Type
@@ -18,17 +18,17 @@ def _argument_types(op: Op) -> tuple[Type, ...]:
     return tuple(kinds[kind] for kind in op.kinds[:-1])
 
 
-@lru_cache(maxsize=None)
+@cache
 def _placeholders(op: Op) -> tuple[Expr, ...]:
     return tuple(var(letter, type) for letter, type in zip(LETTERS, _argument_types(op), strict=False))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _adjoint(op: Op) -> Expr:
     return var("g", REAL if op.shape in ("reduce", "gather") else REAL_ROW)
 
 
-@lru_cache(maxsize=None)
+@cache
 def vjp_templates(op: Op) -> tuple[Expr | None, ...]:
     """One expression over a, b, c, out, g for each argument; None where there is no derivative."""
     arguments = _placeholders(op)
@@ -38,7 +38,7 @@ def vjp_templates(op: Op) -> tuple[Expr | None, ...]:
     return tuple(parse_expression(text, scope, name) if text not in ("", "0") else None for text in op.vjp)
 
 
-@lru_cache(maxsize=None)
+@cache
 def definition_template(op: Op) -> Expr:
     """The `define` column over a, b, c."""
     scope = {**dict(zip(LETTERS, _placeholders(op), strict=False)), "position": POSITION}

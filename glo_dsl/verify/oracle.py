@@ -90,7 +90,7 @@ def wrong(mine: Array, truth: Array, nearby: Sequence[Array], rtol: float = 1e-9
         largest = np.max(np.abs(truth), initial=0.0, where=np.isfinite(truth))
         allowed = rtol * (np.abs(truth) + min(largest, 1.0)) + 10 * moved
         certain = np.isfinite(truth) & np.isfinite(moved)
-        return certain & ~(np.abs(mine - truth) <= allowed)
+        return np.asarray(certain & ~(np.abs(mine - truth) <= allowed))
 
 
 def oracle(

@@ -17,7 +17,7 @@ from glo_dsl.ir.types import ANY, BOOL, CLASS_INDEX, REAL, REAL_ROW, UNIFORM, UN
 from glo_dsl.lang.elaborate import parse_expression
 from glo_dsl.verify.strategies import expressions
 
-FEW = settings(max_examples=settings().max_examples // 4)  # a share of the profile: there are many rows
+FEW = settings(max_examples=settings().max_examples // 6)  # a share of the profile: there are many rows
 ENDS = st.sampled_from((-np.inf, -10.0, -1.5, -1.0, -0.5, 0.0, 0.25, 1.0, 2.0, 30.0, np.inf))
 LEAVES: tuple[Var, ...] = (
     var("z", REAL_ROW), var("q", REAL_ROW, UNIT), var("x", REAL, Interval(-1.0, 2.0)), var("t", CLASS_INDEX),

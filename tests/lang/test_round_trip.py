@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import glo_dsl as glo
@@ -25,8 +25,9 @@ VARIABLES = (Z, X, K, var("t", CLASS_INDEX), var("b", BOOL), var("m", BOOL_ROW))
 SCOPE = {v.name: v for v in VARIABLES}
 INFINITY = const(float("inf"))
 AWKWARD = [
-    const(-2.0), const(-0.0), const(0.1), const(1e-300), const(1e22), INFINITY, const(float("-inf")), const(float("nan")),
-    truth(True), truth(False), hole("f", (Z, X)), hole("g", (const(-1.0), K)), CLASSES, apply("neg", const(2.0)),
+    const(-2.0), const(-0.0), const(0.1), const(1e-300), const(1e22), INFINITY, const(float("-inf")),
+    const(float("nan")), truth(True), truth(False), hole("f", (Z, X)), hole("g", (const(-1.0), K)), CLASSES,
+    apply("neg", const(2.0)),
     apply("neg", const(-2.0)), apply("neg", apply("neg", X)), apply("not", truth(True)), apply("pow", const(-2.0), X),
     apply("neg", apply("pow", const(2.0), X)), apply("neg", INFINITY),
 ]  # fmt: skip
@@ -55,6 +56,7 @@ def test_awkward_expressions_read_back(expr: Expr) -> None:
     assert parse_expression(show(expr), SCOPE) is expr
 
 
+@settings(max_examples=settings().max_examples // 2)
 @given(expressions(VARIABLES, REAL, max_depth=3), st.integers(8, 20))
 def test_large_shared_trees_print_short_and_read_back(expr: Expr, times: int) -> None:
     for _ in range(times):
@@ -94,6 +96,7 @@ def test_canonical_spelling(text: str, canonical: str) -> None:
     assert parse_expression(canonical, scope) is expr
 
 
+@settings(max_examples=settings().max_examples // 2)
 @given(losses())
 def test_a_loss_is_its_text(loss: Loss) -> None:
     (again,) = glo.loads(str(loss)).values()

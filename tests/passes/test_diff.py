@@ -228,7 +228,7 @@ def test_gradient_by_everything_is_what_each_alone_gives() -> None:
         derive(loss, ["t"])
 
 
-@settings(max_examples=settings().max_examples // 4)
+@settings(max_examples=settings().max_examples // 10)
 @given(losses(max_depth=4))
 def test_gradients_share_work_with_the_value(loss: Loss) -> None:
     derived = derive(loss, [v.name for v in differentiable(loss)])

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import glo_dsl as glo
@@ -24,7 +24,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def verify(program: Program) -> None:
-    """Every value is defined once, before its first use, at a rate that its arguments allow, and every output exists."""
+    """Every value is defined once, before its first use and at a rate its arguments allow; every output exists."""
     fixed = {CLASSES, *(parameter(name) for name in program.params)}
     uniform, sample = set(fixed), set(fixed)
     everything: set[str] = set(fixed)
@@ -56,25 +56,25 @@ def verify(program: Program) -> None:
             row.add(step_.out)
         use([r.arg for r in phase.reductions] + [s.value for s in phase.stores], sample | row)
         for reduction in phase.reductions:
-            assert reduction.op.name in ("sum", "max", "min") or program.gradients == ()
+            assert reduction.op.name in ("sum", "max", "min")
             define(reduction.out)
         sample |= {reduction.out for reduction in phase.reductions}
     use([value for _, value in program.results], sample)
     per_class = {i.name for i in program.inputs if i.rate == Rate.CLASS}
     stored = {store.output for phase in program.phases for store in phase.stores}
     assert stored == {grad(name) for name in program.gradients if name in per_class}
-    assert {output for output, _ in program.results} == {
-        LOSS,
-        *(grad(n) for n in program.gradients if n not in per_class),
-    }
+    singles = {grad(name) for name in program.gradients if name not in per_class}
+    assert {output for output, _ in program.results} == {LOSS, *singles}
 
 
+@settings(max_examples=settings().max_examples // 2)
 @given(losses(max_depth=5))
 def test_random_programs_are_in_order(loss: Loss) -> None:
     verify(compile_program(loss, [v.name for v in differentiable(loss)]))
     verify(compile_program(loss, []))
 
 
+@settings(max_examples=settings().max_examples // 2)
 @given(losses(max_depth=4))
 def test_the_oracles_program_is_in_order(loss: Loss) -> None:
     program = oracle_program(loss)
@@ -113,7 +113,7 @@ PASSES = {
     "focal": (CE + "let p = softmax(z)[t] in -(1 - p) ^ 2 * log(p)", 2, 3),
     "smoothed": (CE + "let y = log_softmax(z) in -(1 - eps) * y[t] - eps * mean(y)", 2, 3),
     "z loss": (CE + "-log_softmax(z)[t] + eps * logsumexp(z) ^ 2", 2, 3),
-    "kl": ("loss f(z: real[C], q: prob[C]) = sum(xlogy(q, q) - q * log_softmax(z))", 2, 3),
+    "kl": ("loss f(z: real[C], q: prob[C]) = sum(xlogy(q, q) - q * log_softmax(z))", 3, 3),
     "brier": (CE + "sum((softmax(z) - onehot(t)) ^ 2)", 3, 4),
     "mse": ("loss f(p: real[C], y: real[C]) = sum((p - y) ^ 2)", 1, 1),
     "hinge": (CE + "sum(relu(1 + z - z[t])) - 1", 1, 2),
@@ -181,11 +181,13 @@ def test_generated_text_is_the_same_in_every_process() -> None:
     assert "loss_baikal" in text
 
 
+@settings(max_examples=settings().max_examples // 2)
 @given(losses(max_depth=4), st.booleans())
 def test_generated_text_does_not_depend_on_what_was_compiled_before(loss: Loss, backwards: bool) -> None:
     names = [v.name for v in differentiable(loss)]
     once = compile_program(loss, names)
     (other,) = glo.loads("loss g(z: real[C], x: real) = sum(exp(z) * x)").values()
     compile_program(other, ["x", "z"] if backwards else ["z"])
-    again = compile_program(*[(reread, names) for reread in glo.loads(loss.text).values()][0])
+    (reread,) = glo.loads(loss.text).values()
+    again = compile_program(reread, names)
     assert emit_c(once) == emit_c(again) and emit_torch(once) == emit_torch(again)

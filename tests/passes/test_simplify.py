@@ -56,7 +56,7 @@ def test_simplification_is_idempotent(expr: Expr) -> None:
     assert simplify(once) == once
 
 
-@settings(max_examples=settings().max_examples // 2)
+@settings(max_examples=settings().max_examples // 3)
 @given(expressions(LEAVES, REAL, max_depth=6))
 def test_simplification_of_values_with_gradients_ends(expr: Expr) -> None:
     (value,) = simplify([expr])
@@ -71,7 +71,7 @@ def test_simplification_of_values_with_gradients_ends(expr: Expr) -> None:
         )
 
 
-@settings(max_examples=settings().max_examples // 2)
+@settings(max_examples=settings().max_examples // 3)
 @given(expressions((Z, X, K, hole("f", (Z, X))), REAL, max_depth=4))
 def test_holes_survive(expr: Expr) -> None:
     (after,) = simplify([expr])

@@ -1,0 +1,269 @@
+"""Loss and gradient on the CPU: glo-dsl against eager PyTorch and torch.compile. See README.md in this folder."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+import glo_dsl as glo
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+ROWS = [(128, 10), (4096, 10), (4096, 1000), (256, 50257)]
+FLAT = [(1280,), (40960,), (4_000_000,), (12_000_000,)]
+CONTENDERS = ("glo", "glo autograd", "eager", "compile")
+SECONDS = 2.5
+"""What the timed rounds of a case take, all contenders together."""
+
+Function = Callable[..., Tensor]
+Outcome = tuple[Tensor, Tensor]
+
+
+def cross_entropy(z: Tensor, t: Tensor) -> Tensor:
+    return F.cross_entropy(z, t)
+
+
+def focal(z: Tensor, t: Tensor, gamma: Tensor) -> Tensor:
+    nll = F.cross_entropy(z, t, reduction="none")
+    return ((1 - torch.exp(-nll)) ** gamma * nll).mean()
+
+
+def baikal(z: Tensor, t: Tensor) -> Tensor:
+    log_y = F.log_softmax(z, 1)
+    inverse = torch.exp(-log_y.gather(1, t[:, None])[:, 0])
+    return (inverse / z.shape[1] - log_y.mean(1)).mean()
+
+
+def taylor3(z: Tensor, t: Tensor, th: Tensor) -> Tensor:
+    x = F.one_hot(t, z.shape[1]).to(z.dtype) - th[0]
+    y = F.softmax(z, 1) - th[1]
+    return -(y * (th[2] + x * (th[5] + th[7] * x) + y * (th[3] + th[6] * x + th[4] * y))).mean()
+
+
+def huber(p: Tensor, y: Tensor) -> Tensor:
+    return F.huber_loss(p, y, delta=1.0)
+
+
+def mse(p: Tensor, y: Tensor) -> Tensor:
+    return F.mse_loss(p, y)
+
+
+EAGER: dict[str, Function] = {f.__name__: f for f in (cross_entropy, focal, baikal, taylor3, huber, mse)}
+PACKED = {"focal": ["gamma"], "taylor3": [f"th{k}" for k in range(8)]}
+"""Constants that the PyTorch form takes as one tensor, so that torch.compile cannot bake them in."""
+
+
+@dataclass
+class Row:
+    """A case: microseconds by contender, and what went wrong, if anything."""
+
+    loss: str
+    shape: tuple[int, ...]
+    microseconds: dict[str, float]
+    rounds: int
+    note: str = ""
+
+    def ratio(self, slow: str, fast: str) -> float:
+        if slow not in self.microseconds or fast not in self.microseconds:
+            return math.nan
+        return self.microseconds[slow] / self.microseconds[fast]
+
+
+def inputs_of(name: str, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    first = torch.randn(shape, generator=generator) * 2
+    if name in ("huber", "mse"):
+        return first, torch.randn(shape, generator=generator)
+    return first, torch.randint(0, shape[1], shape[:1], generator=generator)
+
+
+def differentiated(f: Function, x: Tensor, *rest: Tensor) -> Outcome:
+    """One step by autograd; nothing is accumulated, every gradient is a new tensor."""
+    x = x.detach().requires_grad_()
+    loss = f(x, *rest)
+    return loss.detach(), torch.autograd.grad(loss, x)[0]
+
+
+def steps(name: str, shape: tuple[int, ...]) -> dict[str, Callable[[], Outcome]]:
+    """The contenders on the same data, each a function without arguments."""
+    loss = glo.load(EXAMPLES / f"{name}.glo")[name]
+    fn, data = glo.compile(loss), inputs_of(name, shape)
+    constants = [torch.tensor([loss.defaults[k] for k in PACKED[name]])] if name in PACKED else []
+    constants = [c.reshape(()) if c.numel() == 1 else c for c in constants]
+    torch._dynamo.reset()
+    compiled = torch.compile(EAGER[name], dynamic=False, fullgraph=True)
+    wrt = fn.spec.differentiable[:1]
+
+    def direct() -> Outcome:
+        value, gradients = fn.value_and_grad(*data, wrt=wrt)
+        return value, gradients[wrt[0]]
+
+    return {
+        "glo": direct,
+        "glo autograd": lambda: differentiated(fn, *data),
+        "eager": lambda: differentiated(EAGER[name], *data, *constants),
+        "compile": lambda: differentiated(compiled, *data, *constants),
+    }
+
+
+def truth(name: str, shape: tuple[int, ...]) -> Outcome:
+    """The eager form in float64."""
+    first, second = inputs_of(name, shape)
+    loss = glo.load(EXAMPLES / f"{name}.glo")[name]
+    constants = [torch.tensor([loss.defaults[k] for k in PACKED[name]], dtype=torch.float64)] if name in PACKED else []
+    constants = [c.reshape(()) if c.numel() == 1 else c for c in constants]
+    second = second.double() if second.is_floating_point() else second
+    return differentiated(EAGER[name], first.double(), second, *constants)
+
+
+def wrong(mine: Outcome, want: Outcome) -> str:
+    """What is wrong with an outcome; empty if nothing is."""
+    value_error = float((mine[0].double() - want[0]).abs() / want[0].abs())
+    gradient_error = float((mine[1].double() - want[1]).abs().max() / want[1].abs().max())
+    if value_error < 1e-5 and gradient_error < 1e-4:
+        return ""
+    return f"WRONG: relative error of the value {value_error:.1e}, of the gradient {gradient_error:.1e}"
+
+
+def kernels_generated() -> int:
+    from torch._inductor import metrics
+
+    return int(metrics.generated_kernel_count)
+
+
+def ready(name: str, shape: tuple[int, ...], with_compile: bool) -> tuple[dict[str, Callable[[], Outcome]], list[str]]:
+    """The contenders that give right results, warm; and notes on those that do not."""
+    want, notes, good = truth(name, shape), [], {}
+    for contender, step in steps(name, shape).items():
+        if contender == "compile" and not with_compile:
+            continue
+        before = kernels_generated()
+        try:
+            problem = wrong(step(), want)
+        except Exception as error:
+            problem = f"failed: {type(error).__name__}: {str(error).splitlines()[0]}"
+        if contender == "compile" and not problem and kernels_generated() == before:
+            problem = "compiled nothing"
+        if problem:
+            notes.append(f"{contender} {problem}")
+        else:
+            good[contender] = step
+    return good, notes
+
+
+def once(step: Callable[[], Outcome], repeats: int) -> float:
+    """Seconds of a call, the mean over `repeats`."""
+    start = time.perf_counter()
+    for _ in range(repeats):
+        step()
+    return (time.perf_counter() - start) / repeats
+
+
+def measure(name: str, shape: tuple[int, ...], seconds: float, with_compile: bool) -> Row:
+    """Contenders take turns, round by round, each first in its turn; the median over the rounds counts."""
+    good, notes = ready(name, shape, with_compile)
+    if not good:
+        return Row(name, shape, {}, 0, "; ".join(notes))
+    first = {contender: min(once(step, 1) for _ in range(4)) for contender, step in good.items()}
+    repeats = {contender: max(1, int(3e-4 / guess)) for contender, guess in first.items()}
+    each = sum(first[c] * repeats[c] for c in good)
+    rounds = max(9, min(300, int(seconds / each)))
+    times: dict[str, list[float]] = {contender: [] for contender in good}
+    order = list(good)
+    for _ in range(rounds):
+        order.append(order.pop(0))
+        for contender in order:
+            times[contender].append(once(good[contender], repeats[contender]))
+    medians = {contender: 1e6 * statistics.median(t) for contender, t in times.items()}
+    return Row(name, shape, medians, rounds, "; ".join(notes))
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    finite = [v for v in values if not math.isnan(v)]
+    return math.exp(statistics.fmean(map(math.log, finite))) if finite else math.nan
+
+
+def machine() -> dict[str, Any]:
+    names = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    return {
+        "cpu": names[0] if names else platform.processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "load before": os.getloadavg()[0],
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "glo_dsl": glo.__version__,
+        "compiler": _compiler(),
+    }
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:
+        return []
+
+
+def _compiler() -> str:
+    from glo_dsl.runtime.build_c import NoCompiler, compiler
+
+    try:
+        return compiler()[1]
+    except NoCompiler as reason:
+        return str(reason)
+
+
+HEAD = f"{'loss':14}{'shape':>13}" + "".join(f"{c + ' us':>16}" for c in CONTENDERS)
+
+
+def line(row: Row) -> str:
+    times = "".join(f"{row.microseconds.get(c, math.nan):16.1f}" for c in CONTENDERS)
+    ratios = "".join(f"{row.ratio(slow, 'glo'):12.2f}" for slow in ("eager", "compile"))
+    shape = "x".join(map(str, row.shape))
+    return f"{row.loss:14}{shape:>13}{times}{ratios}{row.ratio('eager', 'glo autograd'):16.2f}  {row.note}".rstrip()
+
+
+def summary(rows: Sequence[Row]) -> dict[str, float]:
+    pairs = {(slow, fast) for slow in ("eager", "compile") for fast in ("glo", "glo autograd")}
+    return {f"{slow} / {fast}": geometric_mean([r.ratio(slow, fast) for r in rows]) for slow, fast in sorted(pairs)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, help="write the results as JSON to this file")
+    parser.add_argument("--quick", action="store_true", help="two shapes and short rounds")
+    parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out: it takes most of the time")
+    parser.add_argument("--loss", action="append", choices=list(EAGER), help="only this loss; may be repeated")
+    options = parser.parse_args()
+    torch._inductor.config.fx_graph_cache = False  # a kernel from a cache would not be seen to be compiled
+    facts = machine()
+    print(*(f"{key}: {value}" for key, value in facts.items()), sep="\n", end="\n\n")
+    print(HEAD + f"{'eager/glo':>12}{'compile/glo':>12}{'eager/autograd':>16}")
+    rows = []
+    for name in options.loss or EAGER:
+        shapes: Sequence[tuple[int, ...]] = FLAT if name in ("huber", "mse") else ROWS
+        for shape in shapes[1:3] if options.quick else shapes:
+            seconds = SECONDS / 5 if options.quick else SECONDS
+            rows.append(measure(name, shape, seconds, not options.no_compile))
+            print(line(rows[-1]), flush=True)
+    means = summary(rows)
+    print("\ngeometric means: " + ", ".join(f"{key} {value:.2f}" for key, value in means.items()))
+    if options.out:
+        result = {"machine": facts, "rows": [asdict(row) for row in rows], "geometric means": means}
+        options.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Which values per class a pass over a row computes, and which it finds in a scratch row where an earlier pass left them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from glo_codegen.program import Instr, Load, Phase, Program, Rate, Step
+
+COSTLY = 8
+"""From this cost on, storing and reloading a value beats computing it again."""
+
+
+@dataclass
+class Plan:
+    """The number of the pass that computes each value per class, its step, and its scratch row if it has one."""
+
+    home: dict[str, int]
+    step: dict[str, Step]
+    scratch: dict[str, int]
+
+    def reloaded(self, name: str, number: int) -> bool:
+        """Whether pass `number` reads the value from its scratch row."""
+        return name in self.scratch and self.home[name] < number
+
+    def needed(self, phase: Phase, number: int, deep: bool = False) -> list[str]:
+        """The values that a pass computes or loads, in order; what lies in scratch is not looked behind.
+
+        `deep`: as if every costly value had a scratch row.
+        """
+        wanted: set[str] = set()
+        roots = [r.arg for r in phase.reductions] + [s.value for s in phase.stores]
+        roots += [name for name in self.scratch if self.home[name] == number]
+        stack = [name for name in roots if isinstance(name, str) and name in self.step]
+        while stack:
+            name = stack.pop()
+            if name in wanted:
+                continue
+            wanted.add(name)
+            step = self.step[name]
+            found = self.home[name] < number and (name in self.scratch or (deep and _costly(step)))
+            if isinstance(step, Instr) and not found:
+                stack.extend(a for a in step.args if isinstance(a, str) and a in self.step)
+        return [name for name in self.step if name in wanted]
+
+
+def plan_of(program: Program) -> Plan:
+    """Finds the costly values that are used after the pass that computes them."""
+    home = {step.out: n for n, phase in enumerate(program.phases) for step in phase.row}
+    step = {step.out: step for phase in program.phases for step in phase.row}
+    plan = Plan(home, step, {})
+    for n, phase in enumerate(program.phases):
+        for name in plan.needed(phase, n, deep=True):
+            if home[name] < n and _costly(step[name]):
+                plan.scratch.setdefault(name, len(plan.scratch))
+    return plan
+
+
+def _costly(step: Step) -> bool:
+    return isinstance(step, Instr) and step.op.cost >= COSTLY
+
+
+def walked(program: Program) -> list[int]:
+    """The inputs that are read class by class, not only at one class."""
+    loads = [s for phase in program.phases for s in phase.row if isinstance(s, Load) and s.rate == Rate.CLASS]
+    names = {load.input for load in loads}
+    return [n for n, entry in enumerate(program.inputs) if entry.name in names]

@@ -1,0 +1,94 @@
+"""Every operator and random programs, run as Triton kernels in its interpreter, against autograd in float64."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+import glo_dsl as glo
+from glo_dsl.ir.expr import Expr, apply, var
+from glo_dsl.ir.ops import Op
+from glo_dsl.ir.table import OPS
+from glo_dsl.ir.types import BOOL_ROW, CLASS_INDEX, REAL_ROW
+from glo_dsl.lang.loss import Loss
+from glo_dsl.passes.pipeline import differentiable
+from glo_dsl.verify.oracle import noisy, oracle, wrong
+from glo_dsl.verify.strategies import arrays_for, losses, parameters_for
+
+ROWS, CLASSES = 6, 5
+TYPES = {"real": REAL_ROW, "any": REAL_ROW, "bool": BOOL_ROW, "class": CLASS_INDEX}
+FLOAT32 = 2e-6
+"""How far float32 may move a number on its way; what that does to a result is found with noise of this size."""
+
+
+def loss_of(op: Op) -> Loss:
+    """The sum over classes of one operator over inputs of its kinds; a condition becomes 1 or 0."""
+    kinds = op.kinds[:-1]
+    inputs = tuple(var(f"a{n}", TYPES[kind]) for n, kind in enumerate(kinds))
+    value: Expr = apply(op, *inputs)
+    if value.type.kind == "bool":
+        one = glo.loads("loss one(z: real[C]) = sum(if z > 0 then 1 else 2)")["one"]
+        value = apply("select", value, *one.expr.args[0].args[1:])
+    anchor = var("z", REAL_ROW)  # tells the number of classes
+    body = apply("sum", apply("add", apply("mul", anchor, anchor), value))
+    empty = glo.loads("loss f(z: real[C]) = sum(z)")["f"]
+    return replace(empty, name=f"op_{op.name}", inputs=(anchor, *inputs), expr=body, text=f"# {op.name}")
+
+
+def inputs_of(op: Op) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(len(op.name))
+    found = [torch.randn(ROWS, CLASSES, generator=generator)]
+    for kind, (low, high) in zip(op.kinds[:-1], op.draws()):
+        uniform = torch.rand(ROWS, CLASSES, generator=generator)
+        match kind:
+            case "class":
+                found.append(torch.arange(ROWS) % CLASSES)
+            case "bool":
+                found.append(uniform > 0.5)
+            case _:
+                found.append(low + (high - low) * uniform)
+    return found
+
+
+def check(loss: Loss, inputs: list[Tensor], params: dict[str, float]) -> int:
+    """Compares value and all gradients of the Triton kernel with the oracle; returns how many were determined."""
+    wrt = [v.name for v in differentiable(loss)]
+    with np.errstate(all="ignore"):  # lanes beyond the row are computed too, and thrown away
+        value, gradients = glo.compile(loss, "triton").value_and_grad(*inputs, wrt=wrt, reduction="none", **params)
+    variants = [loss, *(replace(loss, expr=noisy(loss.expr, seed, FLOAT32)) for seed in range(4))]
+    truths = [oracle(variant, inputs, params, wrt) for variant in variants]
+    compared = 0
+    for name in ("", *wrt):
+        mine = gradients[name] if name else value
+        truth, *nearby = ((t[1][name] if name else t[0]).numpy() for t in truths)
+        found = mine.double().reshape(truth.shape).numpy()
+        bad = wrong(found, truth, nearby, 2e-5) & (np.abs(found - truth) > 1e-6)  # what cancels leaves a rounding error
+        assert not bad.any(), f"{name or 'value'} of {loss.text}\n{inputs} {params}\n{mine} is not {truth}"
+        compared += int(np.isfinite(truth).sum())
+    return compared
+
+
+@pytest.mark.parametrize("op", OPS.values(), ids=lambda op: op.name)
+def test_every_operator_runs_and_has_its_gradient(op: Op) -> None:
+    assert check(loss_of(op), inputs_of(op), {}) > ROWS
+
+
+@st.composite
+def calls(draw: Any) -> tuple[Loss, list[Tensor], dict[str, float]]:
+    loss = draw(losses(max_depth=4))
+    arrays = draw(arrays_for(loss, corners=("plain", "ties")))
+    tensors = [torch.from_numpy(arrays[v.name]) for v in loss.inputs]
+    return loss, [t.float() if t.is_floating_point() else t for t in tensors], draw(parameters_for(loss))
+
+
+@settings(max_examples=200, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@given(calls())
+def test_random_programs(call: tuple[Loss, list[Tensor], dict[str, float]]) -> None:
+    check(*call)
