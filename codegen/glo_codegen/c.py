@@ -13,9 +13,20 @@ from glo_codegen.c_narrow import add_narrow, narrow_buffers
 from glo_codegen.c_plan import Plan, plan_of, walked
 from glo_codegen.c_preamble import PREAMBLE
 from glo_codegen.c_spell import (
-    BLOCK_ARGUMENTS, C_TYPES, INITIAL, accumulate, add_pointers, add_strides, assigned, class_places, define, operand,
-    per_class, place, results,
-)  # fmt: skip
+    BLOCK_ARGUMENTS,
+    C_TYPES,
+    INITIAL,
+    accumulate,
+    add_pointers,
+    add_strides,
+    assigned,
+    class_places,
+    define,
+    operand,
+    per_class,
+    place,
+    results,
+)
 from glo_codegen.program import Load, Phase, Program, Rate, Step
 from glo_codegen.text import Lines, comment
 
@@ -50,9 +61,7 @@ def _loss(program: Program) -> str:
     return lines.text()
 
 
-def _block(
-    program: Program, test: str, chosen: str, otherwise: str, arguments: tuple[str, str], lines: Lines
-) -> None:
+def _block(program: Program, test: str, chosen: str, otherwise: str, arguments: tuple[str, str], lines: Lines) -> None:
     """The function that the driver calls: one body or the other."""
     call = "(call, first, last, scale, scratch"
     with lines.block(f"static double loss_{program.name}_block({BLOCK_ARGUMENTS}) {{", "}"):
@@ -62,7 +71,7 @@ def _block(
 
 def _entry(program: Program, plan: Plan, lines: Lines) -> None:
     places = class_places(program)
-    wide = len(plan.scratch) + len(_laid_out(program))
+    wide = len(plan.scratch) + len(walked(program, plan))
     with lines.block(f"int {function_name(program)}(glo_call *call) {{", "}"):
         lines.add(f"static const int class_inputs[] = {{{', '.join(map(str, places)) or '0'}}};")
         lines.add(f"const int buffers[] = {{{wide}, {narrow_buffers(program, plan)}}};")
@@ -78,23 +87,20 @@ def _elementwise(program: Program, lines: Lines) -> None:
     extra = "".join(f", const int64_t {s}" for s in strides)
     with lines.block(f"INLINE double {name}({BLOCK_ARGUMENTS}{extra}) {{", "}"):
         add_pointers(program, lines)
-        lines.add("real *const losses = call->loss;", "double total = 0;")
-        lines.add("#pragma omp simd reduction(+ : total)")
+        lines.add("real *const losses = reduced ? scratch : call->loss + first;")  # so that the loop has no condition
+        lines.add("#pragma omp simd")
         with lines.block("for (int64_t r = first; r < last; r++) {", "}"):
             _scalars(program, program.phases[0].scalars, lines)
-            _results(program, lines)
-        lines.add("return total;")
+            loss, gradients = results(program)
+            lines.add(f"losses[r - first] = {operand(loss)};")
+            lines.add(*(f"out{k}[r] = scale * {operand(value)};" for k, value in gradients))
+        lines.add("return total_of(losses, last - first);")
     inner = [f"call->stride[{2 * int(s[1:])}]" for s in strides]
     test = " && ".join(f"{stride} == 1" for stride in inner) or "1"
     _block(program, test, name, name, (", 1" * len(inner), "".join(f", {s}" for s in inner)), lines)
 
 
 # Long rows: every pass is a loop over the classes of one row.
-
-
-def _laid_out(program: Program) -> list[int]:
-    """The inputs of which a row is needed with its classes next to each other."""
-    return walked(program)
 
 
 def _wide(program: Program, plan: Plan, lines: Lines) -> None:
@@ -112,7 +118,7 @@ def _wide(program: Program, plan: Plan, lines: Lines) -> None:
 def _row(program: Program, plan: Plan, lines: Lines) -> None:
     if program.class_inputs:
         _skip_ignored(program, lines)
-    for k, n in enumerate(_laid_out(program), len(plan.scratch)):
+    for k, n in enumerate(walked(program, plan), len(plan.scratch)):
         entry = program.inputs[n]
         function = "bits_side_by_side" if entry.kind == "bool" else "side_by_side"
         start = f"in{n} + r * row{n}" if entry.per_sample else f"in{n}"

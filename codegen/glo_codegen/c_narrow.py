@@ -10,9 +10,19 @@ from collections.abc import Iterable
 
 from glo_codegen.c_plan import Plan, walked
 from glo_codegen.c_spell import (
-    BLOCK_ARGUMENTS, INITIAL, accumulate, add_pointers, add_strides, assigned, class_places, define, operand, place,
-    results, value_type,
-)  # fmt: skip
+    BLOCK_ARGUMENTS,
+    INITIAL,
+    accumulate,
+    add_pointers,
+    add_strides,
+    assigned,
+    class_places,
+    define,
+    operand,
+    place,
+    results,
+    value_type,
+)
 from glo_codegen.program import Load, Phase, Program, Rate, Step
 from glo_codegen.text import Lines
 
@@ -21,11 +31,11 @@ EACH_ROW = "for (int i = 0; i < LANES; i++) {"
 
 def narrow_buffers(program: Program, plan: Plan) -> int:
     """How many arrays of classes x LANES the code needs."""
-    return len(plan.scratch) + len(_turned(program)) + len(_stores(program))
+    return len(plan.scratch) + len(_turned(program, plan)) + len(_stores(program))
 
 
-def _turned(program: Program) -> list[int]:
-    return [n for n in walked(program) if program.inputs[n].per_sample]
+def _turned(program: Program, plan: Plan) -> list[int]:
+    return [n for n in walked(program, plan) if program.inputs[n].per_sample]
 
 
 def _stores(program: Program) -> list[str]:
@@ -34,7 +44,7 @@ def _stores(program: Program) -> list[str]:
 
 def _lanes(program: Program) -> dict[str, str]:
     """The values that each row has one of, with their types."""
-    lanes = {}
+    lanes: dict[str, str] = {}
     for phase in program.phases:
         lanes |= {step.out: value_type(step.kind) for step in phase.scalars}
         lanes |= {reduction.out: "real" for reduction in phase.reductions}
@@ -50,7 +60,7 @@ def add_narrow(program: Program, plan: Plan, lines: Lines) -> None:
         _buffers(program, plan, lines)
         lines.add("double total = 0;")
         with lines.block("for (int64_t r0 = first; r0 < last; r0 += LANES) {", "}"):
-            _group(program, lines)
+            _group(program, plan, lines)
             lines.add(*(f"{kind} {name}[LANES];" for name, kind in lanes.items()))
             for number, phase in enumerate(program.phases):
                 _scalars(program, phase.scalars, lanes, lines)
@@ -61,19 +71,20 @@ def add_narrow(program: Program, plan: Plan, lines: Lines) -> None:
 
 
 def _buffers(program: Program, plan: Plan, lines: Lines) -> None:
-    names = [f"kept_{name}" for name in plan.scratch] + [f"turned{n}" for n in _turned(program)]
+    names = [f"kept_{name}" for name in plan.scratch] + [f"turned{n}" for n in _turned(program, plan)]
     names += [f"turned_{output}" for output in _stores(program)]
     for k, name in enumerate(names):
         lines.add(f"real *const {name} = scratch + {k} * LANES * n_classes;")
 
 
-def _group(program: Program, lines: Lines) -> None:
+def _group(program: Program, plan: Plan, lines: Lines) -> None:
     """Which rows these are, and which count: a group that is not full repeats its first row, for nothing."""
     counts = [f" && CLASS_INDEX(call, {n}, row[i]) != call->ignore_index" for n in class_places(program)]
-    lines.add("const int filled = last - r0 < LANES ? (int)(last - r0) : LANES;", "int64_t row[LANES];", "int on[LANES];")
+    lines.add("const int filled = last - r0 < LANES ? (int)(last - r0) : LANES;")
+    lines.add("int64_t row[LANES];", "int on[LANES];")
     with lines.block(EACH_ROW, "}"):
         lines.add("row[i] = r0 + (i < filled ? i : 0);", f"on[i] = i < filled{''.join(counts)};")
-    for n in _turned(program):
+    for n in _turned(program, plan):
         turn = "turn_bits" if program.inputs[n].kind == "bool" else "turn_in"
         lines.add(f"{turn}(in{n}, row, row{n}, s{n}, n_classes, turned{n});")
 

@@ -1,10 +1,10 @@
-"""Which values per class a pass over a row computes, and which it finds in a scratch row where an earlier pass left them."""
+"""Which values per class a pass over a row computes, and which it finds where an earlier pass left them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from glo_codegen.program import Instr, Load, Phase, Program, Rate, Step
+from glo_codegen.program import Instr, Load, Phase, Program, Step
 
 COSTLY = 8
 """From this cost on, storing and reloading a value beats computing it again."""
@@ -59,8 +59,8 @@ def _costly(step: Step) -> bool:
     return isinstance(step, Instr) and step.op.cost >= COSTLY
 
 
-def walked(program: Program) -> list[int]:
-    """The inputs that are read class by class, not only at one class."""
-    loads = [s for phase in program.phases for s in phase.row if isinstance(s, Load) and s.rate == Rate.CLASS]
-    names = {load.input for load in loads}
+def walked(program: Program, plan: Plan) -> list[int]:
+    """The inputs that a pass reads class by class, not only at one class."""
+    needed = (plan.step[name] for n, phase in enumerate(program.phases) for name in plan.needed(phase, n))
+    names = {step.input for step in needed if isinstance(step, Load)}
     return [n for n, entry in enumerate(program.inputs) if entry.name in names]

@@ -1,4 +1,4 @@
-"""What every C translation unit begins with: elementary functions that vectorise, and the driver over blocks of rows."""
+"""What every C translation unit begins with: elementary functions that vectorise, and the driver over rows."""
 
 PREAMBLE = r"""
 #include <math.h>
@@ -9,10 +9,14 @@ PREAMBLE = r"""
 #ifdef GLO_DOUBLE
 typedef double real;
 typedef int64_t word;
+typedef uint64_t unsigned_word;
+#define DIGITS 52
 #define LIBM(name) name
 #else
 typedef float real;
 typedef int32_t word;
+typedef uint32_t unsigned_word;
+#define DIGITS 23
 #define LIBM(name) name##f
 #endif
 #define R(x) ((real)(x))
@@ -22,8 +26,8 @@ INLINE real from_bits(word i) { real x; memcpy(&x, &i, sizeof x); return x; }
 INLINE word to_bits(real x) { word i; memcpy(&i, &x, sizeof i); return i; }
 
 // A NaN wins, so that it poisons its row.
-INLINE real real_max(real a, real b) { return (a > b || a != a) ? a : b; }
-INLINE real real_min(real a, real b) { return (a < b || a != a) ? a : b; }
+INLINE real real_max(real a, real b) { real m = a > b ? a : b; return a != a ? a : m; }
+INLINE real real_min(real a, real b) { real m = a < b ? a : b; return a != a ? a : m; }
 #pragma omp declare reduction(real_max : real : omp_out = real_max(omp_out, omp_in)) initializer(omp_priv = -INFINITY)
 #pragma omp declare reduction(real_min : real : omp_out = real_min(omp_out, omp_in)) initializer(omp_priv = INFINITY)
 
@@ -34,57 +38,49 @@ INLINE real real_sin(real x) { return LIBM(sin)(x); }
 INLINE real real_cos(real x) { return LIBM(cos)(x); }
 INLINE real real_erf(real x) { return LIBM(erf)(x); }
 INLINE real real_pow(real x, real y) { return LIBM(pow)(x, y); }
-INLINE real real_sign(real x) { return x > 0 ? R(1) : x < 0 ? R(-1) : x; }
+INLINE real real_sign(real x) { return (x < 0 || x > 0) ? LIBM(copysign)(R(1), x) : x; }
 
-// exp: x = k ln 2 + r, |r| <= ln(2)/2, Taylor polynomial in r, then 2^k put into the exponent. Branch-free.
-#ifdef GLO_DOUBLE
+// exp: x = k ln 2 + r, |r| <= ln(2)/2, a polynomial in r, then k added to its exponent. Branch-free; 0 where the result
+// would be below the normal range. Adding `shift` rounds to an integer, which then stands in the low bits.
 INLINE real real_exp(real x) {
-    const double shift = 0x1.8p52;  // adding it rounds to an integer, which then stands in the low bits
-    double xc = x > 709.79 ? 709.79 : x < -708.39 ? -708.39 : x;
-    double kd = xc * 0x1.71547652b82fep0 + shift;
-    word k = to_bits(kd) - to_bits(shift);
-    kd -= shift;
-    double r = (xc - kd * 0x1.62e42fefa3800p-1) - kd * 0x1.ef35793c76730p-45;
-    double p = 1.0 / 6227020800.0;
+#ifdef GLO_DOUBLE
+    const real shift = 0x1.8p52, ln2_hi = 0x1.62e42fefa3800p-1, ln2_lo = 0x1.ef35793c76730p-45;
+    const real highest = 0x1.62e42fefa39efp+9, lowest = -0x1.6232bdd7abcd2p+9;
+#else
+    const real shift = 0x1.8p23f, ln2_hi = 0x1.62e400p-1f, ln2_lo = 0x1.7f7d1cp-20f;
+    const real highest = 0x1.62e42ep+6f, lowest = -0x1.5d589ep+6f;
+#endif
+    real t = x * R(0x1.71547652b82fep0) + shift, k = t - shift;
+    real r = (x - k * ln2_hi) - k * ln2_lo;
+#ifdef GLO_DOUBLE
+    real p = 1.0 / 6227020800.0;
     p = p * r + 1.0 / 479001600.0; p = p * r + 1.0 / 39916800.0; p = p * r + 1.0 / 3628800.0;
     p = p * r + 1.0 / 362880.0; p = p * r + 1.0 / 40320.0; p = p * r + 1.0 / 5040.0;
     p = p * r + 1.0 / 720.0; p = p * r + 1.0 / 120.0; p = p * r + 1.0 / 24.0; p = p * r + 1.0 / 6.0;
     p = p * r + 0.5;
-    p = p * r * r + r + 1.0;
-    double y = p * from_bits((k + 1022) << 52) * 2.0;
-    y = x > 709.782712893384 ? INFINITY : x < -708.39 ? 0.0 : y;
-    return x != x ? x : y;
-}
-#else
-INLINE real real_exp(real x) {
-    float xc = x > 88.8f ? 88.8f : x < -104.0f ? -104.0f : x;
-    float kd = __builtin_rintf(xc * 0x1.715476p0f);
-    float r = (xc - kd * 0x1.62e400p-1f) - kd * 0x1.7f7d1cp-20f;
-    float p = 1.0f / 5040.0f;
-    p = p * r + 1.0f / 720.0f; p = p * r + 1.0f / 120.0f; p = p * r + 1.0f / 24.0f; p = p * r + 1.0f / 6.0f;
-    p = p * r + 0.5f;
-    p = p * r * r + r + 1.0f;
-    word k = (word)kd, half = k >> 1;  // in two factors, so that results below the normal range come out right
-    float y = p * from_bits((half + 127) << 23) * from_bits((k - half + 127) << 23);
-    y = x > 88.72283f ? INFINITY : y;
-    return x != x ? x : y;
-}
+#else  // minimax, relative error 4e-9
+    real p = 0x1.6a23d0p-10f;
+    p = p * r + 0x1.123a20p-7f; p = p * r + 0x1.5558f2p-5f; p = p * r + 0x1.555492p-3f; p = p * r + 0x1.fffffcp-2f;
 #endif
+    p = p * r * r + r + R(1);
+    real y = from_bits(to_bits(p) + (word)((unsigned_word)to_bits(t) << DIGITS));
+    y = x > highest ? R(INFINITY) : y;
+    y = x < lowest ? R(0) : y;
+    return x != x ? x : y;
+}
 
 // log: x = 2^e m with m in [sqrt(1/2), sqrt(2)); log(m) by the series in s = (m-1)/(m+1), arranged as in fdlibm.
 INLINE real real_log(real x) {
 #ifdef GLO_DOUBLE
     const real tiny = 0x1p-1022, up = 0x1p54, up_log2 = 54;
     const word half_sqrt = 0x3fe6a09e667f3bcd;
-    const int digits = 52;
 #else
     const real tiny = 0x1p-126f, up = 0x1p25f, up_log2 = 25;
     const word half_sqrt = 0x3f3504f3;
-    const int digits = 23;
 #endif
     real scaled = x < tiny ? x * up : x;
     word bits = to_bits(scaled) - half_sqrt;
-    word exponent = bits & ~(((word)1 << digits) - 1);
+    word exponent = bits & ~(((word)1 << DIGITS) - 1);
     real m = from_bits(to_bits(scaled) - exponent);
 #ifdef GLO_DOUBLE
     real e = from_bits(((exponent >> 52) + 1075) | 0x4330000000000000) - (0x1p52 + 1075.0);
@@ -112,13 +108,13 @@ INLINE real real_log(real x) {
 // Both by Kahan's trick: the rounding error of exp or 1 + x cancels between numerator and denominator.
 INLINE real real_expm1(real x) {
     real u = real_exp(x), d = u - R(1);
-    real y = d * x / real_log(u);
+    real y = d * (x / real_log(u));
     y = u == R(1) ? x : y;
     y = d == R(-1) ? R(-1) : y;
     return u == INFINITY ? u : y;
 }
 INLINE real real_log1p(real x) {
-    real u = R(1) + x, y = real_log(u) * x / (u - R(1));
+    real u = R(1) + x, y = real_log(u) * (x / (u - R(1)));
     y = u == R(1) ? x : y;
     return u == INFINITY ? u : y;
 }
@@ -151,6 +147,13 @@ typedef double (*glo_block)(const glo_call *call, int64_t first, int64_t last, r
 // The class input k of row r.
 #define CLASS_INDEX(call, k, r) (((const int64_t *)(call)->in[k])[(r) * (call)->stride[2 * (k)]])
 
+INLINE double total_of(const real *values, int64_t n) {
+    double total = 0;
+    #pragma omp simd reduction(+ : total)
+    for (int64_t i = 0; i < n; i++) total += values[i];
+    return total;
+}
+
 // Rows of at most NARROW classes are computed LANES at a time.
 enum { LANES = 16, NARROW = 64 };
 
@@ -169,12 +172,14 @@ INLINE const uint8_t *bits_side_by_side(const uint8_t *row, int64_t stride, int 
 
 // A group of rows to columns: for every class, its value in all rows of the group.
 INLINE void turn_in(const real *in, const int64_t *row, int64_t from_row, int64_t from_class, int n, real *columns) {
-    for (int i = 0; i < LANES; i++)
-        for (int c = 0; c < n; c++) columns[c * LANES + i] = in[row[i] * from_row + c * from_class];
+    for (int c = 0; c < n; c++)
+        for (int i = 0; i < LANES; i++) columns[c * LANES + i] = in[row[i] * from_row + c * from_class];
 }
-INLINE void turn_bits(const uint8_t *in, const int64_t *row, int64_t from_row, int64_t from_class, int n, real *columns) {
-    for (int i = 0; i < LANES; i++)
-        for (int c = 0; c < n; c++) columns[c * LANES + i] = R(in[row[i] * from_row + c * from_class]);
+INLINE void turn_bits(
+    const uint8_t *in, const int64_t *row, int64_t from_row, int64_t from_class, int n, real *columns
+) {
+    for (int c = 0; c < n; c++)
+        for (int i = 0; i < LANES; i++) columns[c * LANES + i] = R(in[row[i] * from_row + c * from_class]);
 }
 
 // Columns back to the first `filled` rows; those that do not count get zeros.
@@ -206,19 +211,22 @@ static int64_t glo_count(glo_call *call, const int *class_inputs, int n) {
 
 // Blocks of rows, each summed by itself and the sums added in order: the same result for any number of threads.
 // `buffers`: the scratch rows that a long row needs, and for a group of short rows the scratch rows of each.
+// There is always room for one value per row of a block.
 static int glo_run(glo_call *call, glo_block block, const int *class_inputs, int n, const int *buffers) {
     int64_t counted = glo_count(call, class_inputs, n);
     if (counted < 0) return 1;
     int64_t width = call->classes > 0 ? call->classes : 1;
     int64_t room = width <= NARROW ? buffers[1] * LANES * width : buffers[0] * width;
-    int64_t step = width >= 4096 ? 1 : width <= NARROW ? 4096 / width / LANES * LANES : 4096 / width, blocks = (call->rows + step - 1) / step;
+    int64_t step = width >= 4096 ? 1 : 4096 / width;
+    if (width <= NARROW) step -= step % LANES;
+    int64_t blocks = (call->rows + step - 1) / step;
     real scale = call->reduction == REDUCE_MEAN ? R(1.0 / (double)counted) : R(1);
     double *sums = malloc(sizeof(double) * (size_t)(blocks ? blocks : 1));
     int failed = sums == NULL;
     if (failed) return 2;
     #pragma omp parallel if (blocks > 1 && call->rows * width >= 32768) reduction(| : failed)
     {
-        real *scratch = malloc(sizeof(real) * (size_t)(room + 1));
+        real *scratch = malloc(sizeof(real) * (size_t)(room > step ? room : step));
         failed |= scratch == NULL;
         #pragma omp for schedule(static)
         for (int64_t b = 0; b < blocks; b++) {

@@ -6,8 +6,18 @@ import math
 from collections.abc import Collection
 
 from glo_codegen.program import (
-    CLASSES, LOSS, POSITION, Instr, Operand, Program, Rate, Reduce, Step, grad, parameter,
-)  # fmt: skip
+    CLASSES,
+    LOSS,
+    POSITION,
+    Instr,
+    Operand,
+    Program,
+    Rate,
+    Reduce,
+    Step,
+    grad,
+    parameter,
+)
 from glo_codegen.text import Lines
 
 BLOCK_ARGUMENTS = "const glo_call *call, int64_t first, int64_t last, real scale, real *scratch"
@@ -68,7 +78,7 @@ def results(program: Program) -> tuple[Operand, list[tuple[int, Operand]]]:
 
 
 def add_pointers(program: Program, lines: Lines) -> None:
-    """Names for what the call holds: inputs `in`, outputs `out`, strides `row` and `s`, parameters; and uniform code."""
+    """Names for what the call holds: inputs `in`, outputs `out`, strides from row to row; and the uniform code."""
     if program.by_rows:
         lines.add("const int n_classes = (int)call->classes; (void)n_classes;")
     lines.add("const real classes = R(call->classes); (void)classes; (void)scratch;")

@@ -44,7 +44,7 @@ def _prologue(program: Program, lines: Lines) -> None:
         lines.add(f"{', '.join(f'in{n}' for n in range(len(program.inputs)))}, = inputs")
     reals = [f"in{n}" for n, i in enumerate(program.inputs) if i.kind == "real"]
     lines.add(f"dtype = torch.promote_types(torch.float32, {_promoted(reals)})")
-    lines.add(f"device = in0.device", f"rows = {_rows(program)}")
+    lines.add("device = in0.device", f"rows = {_rows(program)}")
     lines.add(*_literals())
     if program.by_rows:
         per_class = next((n for n, i in enumerate(program.inputs) if i.rate == Rate.CLASS), 0)
@@ -82,7 +82,7 @@ def _valid(program: Program, lines: Lines) -> None:
     for n in places:
         lines.add(f"in{n} = torch.where(valid, in{n}, 0).to(torch.int64)")
         lines.add(f"if rows and not bool(((in{n} >= 0) & (in{n} < C)).all()):")
-        lines.add(f'    raise IndexError(f"a class index is outside [0, {{C}})")')
+        lines.add('    raise IndexError(f"a class index is outside [0, {C})")')
     lines.add("valid = valid[:, None]")
 
 

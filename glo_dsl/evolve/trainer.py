@@ -36,12 +36,18 @@ def train(task: Task, candidates: Sequence[Candidate], rates: Tensor, seeds: Seq
     per_candidate = len(seeds) * rates.shape[1]
     some_seeds = _even(len(seeds), max(1, MODELS_AT_ONCE // rates.shape[1]))
     some_candidates = _even(len(candidates), max(1, MODELS_AT_ONCE // per_candidate))
-    with ThreadPoolExecutor(WORKERS, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ThreadPoolExecutor(WORKERS, initializer=_worker) as pool:
         parts = [
             [pool.submit(_train, task, candidates[c], rates[c], seeds[s], part) for s in some_seeds]
             for c in some_candidates
         ]
         return torch.cat([torch.cat([p.result() for p in row], dim=1) for row in parts])
+
+
+def _worker() -> None:
+    """One thread for one set of buffers; numbers below the normal range, which stall the processor, become 0."""
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
 
 
 def _even(count: int, most: int) -> list[slice]:

@@ -7,14 +7,20 @@ import os
 import platform
 import shutil
 import subprocess
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from glo_dsl.runtime.cache import fetch, key_of
 
 COMMON = ("-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-shared", "-fPIC", "-w")
-VARIANTS = (("-march=native", "-fopenmp"), ("-march=native", "-fopenmp-simd"), ("-fopenmp-simd",), ())
-"""Tried in this order: a compiler without OpenMP or without -march=native still gives a fast kernel."""
+VARIANTS = (
+    ("-march=native", "-mprefer-vector-width=256", "-fopenmp"), ("-march=native", "-fopenmp"),
+    ("-march=native", "-fopenmp-simd"), ("-fopenmp-simd",), (),
+)  # fmt: skip
+"""Tried in this order: a compiler without OpenMP, or for another processor, still gives a fast kernel.
+
+The preferred width is for x86: left alone, gcc takes half vectors on many of them and long rows are 1.3 times slower.
+"""
 
 TIMEOUT = 120
 """Seconds after which a compiler is given up."""
@@ -24,7 +30,7 @@ class NoCompiler(Exception):
     """There is no C compiler, or it cannot build a trivial kernel; the message says which."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def compiler() -> tuple[str, str]:
     """Path and version of the C compiler: `$CC`, else cc, gcc or clang.
 
@@ -39,7 +45,7 @@ def compiler() -> tuple[str, str]:
     raise NoCompiler("no C compiler (cc, gcc or clang) was found")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _machine() -> str:
     """What -march=native depends on: a cache in a shared home must not hand out another processor's code."""
     try:
@@ -59,7 +65,7 @@ def load_c(text: str, double: bool) -> ctypes.CDLL:
     """
     path, version = compiler()
     defines = ("-DGLO_DOUBLE",) if double else ()
-    key = key_of(text, version, _machine(), *COMMON, *defines)
+    key = key_of(text, version, _machine(), repr(VARIANTS), *COMMON, *defines)
     return ctypes.CDLL(str(fetch(key, ".so", lambda target: _build(path, text, defines, target))))
 
 

@@ -7,12 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
-from glo_codegen.c import function_name, translation_unit
-from glo_codegen.program import Program, Rate
 from torch import Tensor
 
+from glo_codegen.c import function_name, translation_unit
+from glo_codegen.program import Program, Rate
 from glo_dsl.runtime.build_c import load_c
 from glo_dsl.runtime.contract import Number
+
+BAD_CLASS = 1
+"""What a kernel returns for a class index out of range."""
 
 REDUCTIONS = {"none": 0, "sum": 1, "mean": 2}
 
@@ -46,6 +49,10 @@ class CKernel:
         self._params, self._outputs = ctypes.c_double * max(len(program.params), 1), ctypes.c_void_p * max(k, 1)
         self._row = next((j for j, i in enumerate(program.inputs) if i.rate == Rate.CLASS), None)
         self._batch = next(j for j, i in enumerate(program.inputs) if i.per_sample)
+        self._dtypes = tuple(_dtype(i.kind, self.dtype) for i in program.inputs)
+        self._per_sample = tuple(i.per_sample for i in program.inputs)
+        rows = {i.name for i in program.inputs if i.rate == Rate.CLASS}
+        self._gradients = tuple((name, name in rows) for name in program.gradients)
 
     def run(
         self, inputs: Sequence[Tensor], params: Sequence[Number], reduction: str, ignore_index: int
@@ -56,13 +63,19 @@ class CKernel:
             IndexError: a class index is out of range.
             MemoryError: no room for scratch rows.
         """
-        tensors = [self._ready(t, i.kind) for t, i in zip(inputs, self.program.inputs)]
-        rows = tensors[self._batch].shape[0]
-        classes = tensors[self._row].shape[-1] if self._row is not None else 1
-        gradients = {name: self._output(name, rows, classes) for name in self.program.gradients}
-        loss = torch.empty((rows,) if reduction == "none" else (), dtype=self.dtype)
-        self.bind(tensors, [p.item() if isinstance(p, Tensor) else p for p in params], reduction, ignore_index, loss, list(gradients.values()))()
+        tensors = [t if t.dtype == d else _converted(t, d) for t, d in zip(inputs, self._dtypes)]
+        rows, classes = self._size(tensors)
+        both, row = (rows, classes), (rows,)
+        gradients = {name: torch.empty(both if wide else row, dtype=self.dtype) for name, wide in self._gradients}
+        loss = torch.empty(row if reduction == "none" else (), dtype=self.dtype)
+        values = [p.item() if isinstance(p, Tensor) else p for p in params]
+        self.bind(tensors, values, reduction, ignore_index, loss, tuple(gradients.values()))()
         return loss, gradients
+
+    def _size(self, tensors: Sequence[Tensor]) -> tuple[int, int]:
+        """Rows and classes."""
+        classes = tensors[self._row].shape[-1] if self._row is not None else 1
+        return tensors[self._batch].shape[0], classes
 
     def bind(
         self, tensors: Sequence[Tensor], params: Sequence[float], reduction: str, ignore_index: int,
@@ -73,12 +86,11 @@ class CKernel:
         `tensors` are in the kernel's own dtype (int64 for classes, uint8 for conditions), `gradients` contiguous and
         in the order of the Program; none of them may be resized while the call is in use.
         """
-        rows = tensors[self._batch].shape[0]
-        classes = tensors[self._row].shape[-1] if self._row is not None else 1
-        pointers = self._pointers(*(t.data_ptr() for t in tensors))
-        strides = self._strides(*(s for t, i in zip(tensors, self.program.inputs) for s in _strides(t, i.per_sample)))
+        rows, classes = self._size(tensors)
+        pointers = self._pointers(*[t.data_ptr() for t in tensors])
+        strides = self._strides(*[s for t, varies in zip(tensors, self._per_sample) for s in _strides(t, varies)])
         values = self._params(*params)
-        outputs = self._outputs(*(g.data_ptr() for g in gradients))
+        outputs = self._outputs(*[g.data_ptr() for g in gradients])
         call = _Call(
             rows, classes, ignore_index, REDUCTIONS[reduction], ctypes.addressof(pointers), ctypes.addressof(strides),
             ctypes.addressof(values), ctypes.addressof(outputs), loss.data_ptr(), 0, 0,
@@ -87,36 +99,38 @@ class CKernel:
         alive = (pointers, strides, values, outputs, tensors, loss, gradients)  # the kernel holds bare addresses
 
         def step() -> None:
-            if function(reference):
-                _fail(call, alive)
+            status = function(reference)
+            if status:
+                _fail(status, call, alive)
 
         return step
 
-    def _ready(self, tensor: Tensor, kind: str) -> Tensor:
-        """The tensor in the type that the kernel reads; no copy when it has it."""
-        wanted = {"real": self.dtype, "class": torch.int64, "bool": torch.uint8}[kind]
-        if kind == "bool" and tensor.dtype != torch.bool:
-            tensor = tensor != 0
-        return tensor if tensor.dtype == wanted else tensor.to(wanted)
 
-    def _output(self, name: str, rows: int, classes: int) -> Tensor:
-        per_class = any(i.name == name and i.rate == Rate.CLASS for i in self.program.inputs)
-        return torch.empty((rows, classes) if per_class else (rows,), dtype=self.dtype)
+def _dtype(kind: str, real: torch.dtype) -> torch.dtype:
+    """What the kernel reads an input of this kind as."""
+    return {"real": real, "class": torch.int64, "bool": torch.uint8}[kind]
 
 
-def _fail(call: _Call, _: object) -> None:
+def _converted(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """The tensor as the kernel reads it; a condition is any number but 0."""
+    if dtype != torch.uint8:
+        return tensor.to(dtype)
+    return (tensor if tensor.dtype == torch.bool else tensor != 0).view(torch.uint8)
+
+
+def _fail(status: int, call: _Call, _: object) -> None:
     """Turns what the kernel reports into an exception."""
-    if call.bad_row or call.bad_class:
+    if status == BAD_CLASS:
         raise IndexError(f"class index {call.bad_class} in row {call.bad_row} is outside [0, {call.classes})")
     raise MemoryError(f"no memory for scratch rows of {call.classes} classes")
 
 
 def _strides(tensor: Tensor, per_sample: bool) -> tuple[int, int]:
     """From row to row and from class to class, in elements."""
-    if tensor.dim() == 2:
-        row, column = tensor.stride()
-        return row, column
-    return (tensor.stride(0), 0) if per_sample else (0, tensor.stride(0))
+    strides = tensor.stride()
+    if len(strides) == 2:
+        return strides
+    return (strides[0], 0) if per_sample else (0, strides[0])
 
 
 def build(programs: Sequence[Program], double: bool = False) -> list[CKernel]:

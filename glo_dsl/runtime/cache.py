@@ -7,13 +7,13 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 DIGITS = 32
 
 
-@lru_cache(maxsize=None)
+@cache
 def directory() -> Path:
     """Where kernels are kept: `$GLO_CACHE_DIR`, else `$XDG_CACHE_HOME/glo-dsl`, else `~/.cache/glo-dsl`.
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 
 import torch
-from glo_codegen.torch_ import emit_torch
-
 from torch import Tensor
 
+from glo_codegen.torch_ import emit_torch
 from glo_dsl.errors import GloError, did_you_mean
 from glo_dsl.lang.loss import Loss
 from glo_dsl.passes.pipeline import check_callable, compile_program, whole_program
@@ -60,7 +59,7 @@ def compile(loss: Loss, target: str = "auto") -> CompiledLoss:
     return CompiledLoss(spec, choose)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _warn_once(reason: str) -> None:
     warnings.warn(f"{reason}; losses on the CPU run as PyTorch operations, several times slower", stacklevel=5)
 
@@ -81,7 +80,7 @@ def _triton(loss: Loss, spec: Spec) -> Run:
 
 
 def _torch(loss: Loss, spec: Spec) -> Run:
-    @lru_cache(maxsize=None)
+    @cache
     def variant(wrt: tuple[str, ...]) -> Run:
         return reducing(spec, load_module(emit_torch(compile_program(loss, wrt))).launch_torch)
 
@@ -95,11 +94,12 @@ def _torch(loss: Loss, spec: Spec) -> Run:
 
 
 def _c(loss: Loss) -> Run:
-    @lru_cache(maxsize=None)
+    @cache
     def variant(wrt: tuple[str, ...], double: bool) -> CKernel:
         return build([compile_program(loss, wrt)], double)[0]
 
-    variant(tuple(v.name for v in loss.inputs if v.type.kind == "real")[:1], False)  # fails here if there is no compiler
+    usual = tuple(v.name for v in loss.inputs if v.type.kind == "real")[:1]
+    variant(usual, False)  # fails here if there is no compiler
 
     def run(
         inputs: tuple[Tensor, ...], params: tuple[Number, ...], wrt: tuple[str, ...], reduction: str, ignore_index: int

@@ -119,7 +119,8 @@ class _Layout:
         """The gradient of an input in the layout of the call, rounded to its dtype."""
         if entry.shared:
             return gradient.sum(0).to(dtype)
-        gradient = gradient.to(dtype)
+        if gradient.dtype != dtype:
+            gradient = gradient.to(dtype)
         if gradient.shape == shape and (not entry.rows or self.axis == gradient.dim() - 1):
             return gradient
         if entry.rows:
@@ -149,6 +150,7 @@ class CompiledLoss:
         self._runs: dict[torch.device, Run] = {}
         self._defaults = {name: float(default) for name, default in spec.params}
         self._has_classes = spec.by_rows
+        self._differentiable = spec.differentiable
         self.__name__ = spec.name
 
     def __repr__(self) -> str:
@@ -186,10 +188,11 @@ class CompiledLoss:
         """
         values = self._parameters(params)
         _check_reduction(reduction)
-        wanted = (self.spec.differentiable[0],) if wrt is None else tuple(wrt)
+        wanted = self._differentiable[:1] if wrt is None else tuple(wrt)
         for name in wanted:
-            if name not in self.spec.differentiable:
-                raise ValueError(f"{self.spec.name} has no gradient for {name}; it has: {', '.join(self.spec.differentiable)}")
+            if name not in self._differentiable:
+                has = ", ".join(self._differentiable)
+                raise ValueError(f"{self.spec.name} has no gradient for {name}; it has: {has}")
         rows, layout = self._rows(inputs, dim)
         loss, found = self._run(rows[0].device)(rows, values, wanted, reduction, ignore_index)
         gradients = {name: gradient.sum() for name, gradient in found.items() if name in self._defaults}
@@ -238,7 +241,8 @@ class CompiledLoss:
             try:
                 inputs = tuple(torch.broadcast_tensors(*inputs))  # type: ignore[no-untyped-call]
             except RuntimeError:
-                raise ValueError(f"the inputs of {self.spec.name} have shapes {_shapes(inputs)}, which do not fit") from None
+                shapes = " and ".join(str(tuple(t.shape)) for t in inputs)
+                raise ValueError(f"the inputs of {self.spec.name} have shapes {shapes}, which do not fit") from None
         flat = tuple(t if t.dim() == 1 else t.reshape(-1) for t in inputs)
         return flat, _Layout(tuple(inputs[0].shape), 0)
 
@@ -250,7 +254,7 @@ class CompiledLoss:
         if axis < 0:
             raise ValueError(f"dim={dim} is no axis of {entry.name} with shape {tuple(first.shape)}")
         classes, shape = first.shape[axis], (*first.shape[:axis], *first.shape[axis + 1 :])
-        rows = []
+        count, rows = math.prod(shape), []
         for spec, tensor in zip(self.spec.inputs, inputs):
             expected = (classes,) if spec.shared else first.shape if spec.rows else shape
             if tuple(tensor.shape) != tuple(expected):
@@ -260,7 +264,8 @@ class CompiledLoss:
             if spec.shared:
                 rows.append(tensor)
             elif spec.rows:
-                rows.append(tensor if tensor.dim() == 2 and axis == 1 else tensor.movedim(axis, -1).reshape(-1, classes))
+                is_rows = tensor.dim() == 2 and axis == 1
+                rows.append(tensor if is_rows else tensor.movedim(axis, -1).reshape(count, classes))
             else:
                 rows.append(tensor if tensor.dim() == 1 else tensor.reshape(-1))
         return tuple(rows), _Layout(shape, axis)
@@ -278,10 +283,6 @@ def _check_kind(entry: InputSpec, tensor: Tensor) -> None:
         raise ValueError(f"{entry.name} holds class indices and must be an integer tensor, got {tensor.dtype}")
     if entry.kind == "real" and not tensor.is_floating_point():
         raise ValueError(f"{entry.name} must be a floating point tensor, got {tensor.dtype}")
-
-
-def _shapes(tensors: Sequence[Tensor]) -> str:
-    return " and ".join(str(tuple(t.shape)) for t in tensors)
 
 
 class _Function(torch.autograd.Function):
@@ -308,8 +309,10 @@ class _Function(torch.autograd.Function):
         with torch.no_grad():
             for (entry, shape, dtype), gradient in zip(ctx.likes, ctx.saved_tensors):
                 scaled = _times(gradient, upstream, ctx.reduction)
-                whole = scaled.sum().to(dtype) if isinstance(entry, str) else ctx.layout.restore(entry, scaled, shape, dtype)
-                found.append(whole)
+                is_parameter = isinstance(entry, str)
+                found.append(
+                    scaled.sum().to(dtype) if is_parameter else ctx.layout.restore(entry, scaled, shape, dtype)
+                )
         if torch.is_grad_enabled():  # create_graph=True
             found = [_Final.apply(gradient.detach().requires_grad_()) for gradient in found]  # type: ignore[no-untyped-call]
         remaining = iter(found)
@@ -317,7 +320,7 @@ class _Function(torch.autograd.Function):
 
 
 class _Final(torch.autograd.Function):
-    """A gradient that cannot be differentiated again: says so, where a detached one would silently count as constant."""
+    """A gradient that cannot be differentiated again and says so: a detached one would silently count as constant."""
 
     @staticmethod
     def forward(ctx: Any, gradient: Tensor) -> Tensor:
@@ -342,8 +345,9 @@ class LossModule(torch.nn.Module):
     """A compiled loss as a module; its parameters are plain numbers, the learnable ones `nn.Parameter`s."""
 
     def __init__(
-        self, fn: CompiledLoss, learnable: Sequence[str], reduction: str, ignore_index: int, dim: int, params: dict[str, float]
-    ) -> None:
+        self, fn: CompiledLoss, learnable: Sequence[str], reduction: str, ignore_index: int, dim: int,
+        params: dict[str, float],
+    ) -> None:  # fmt: skip
         super().__init__()
         _check_reduction(reduction)
         fn._parameters(dict(params))

@@ -44,7 +44,7 @@ class Case:
 
 @st.composite
 def cases(draw: Any) -> Case:
-    loss = draw(losses(max_depth=5))
+    loss = draw(losses(max_depth=4))
     arrays = draw(arrays_for(loss, corners=("plain", "plain", "ties")))
     wrt = tuple(v.name for v in differentiable(loss))
     return Case(loss, tuple(torch.from_numpy(arrays[v.name]) for v in loss.inputs), draw(parameters_for(loss)), wrt)
@@ -93,11 +93,15 @@ def check(case: Case, value: Tensor, found: dict[str, Tensor]) -> int:
     return compared
 
 
-@pytest.mark.parametrize("batch", range(BATCHES))
-def test_random_programs_in_c_agree_with_autograd(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All but one batch are built without optimisation, which takes a sixth of the time; the text is the same."""
-    if batch and settings().max_examples < 1000:
+@pytest.fixture
+def quick_builds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Builds without optimisation, which takes a sixth of the time; what is printed is the same. Not at night."""
+    if settings().max_examples < 1000:
         monkeypatch.setattr(build_c, "COMMON", tuple("-O0" if flag == "-O3" else flag for flag in build_c.COMMON))
+
+
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_random_programs_in_c_agree_with_autograd(batch: int, quick_builds: None) -> None:
     chosen = drawn()[batch * PROGRAMS : (batch + 1) * PROGRAMS]
     programs = [compile_program(case.loss, case.wrt) for case in chosen]
     compared = 0
@@ -137,7 +141,9 @@ GUARDED = {
 
 @pytest.mark.parametrize("target", ["c", "torch"])
 @pytest.mark.parametrize(("text", "xs", "slopes"), GUARDED.values(), ids=GUARDED)
-def test_no_nan_leaks_from_the_branch_not_taken(text: str, xs: list[float], slopes: list[float], target: str) -> None:
+def test_no_nan_leaks_from_the_branch_not_taken(
+    text: str, xs: list[float], slopes: list[float], target: str, quick_builds: None
+) -> None:
     fn = glo.compile(glo.loads(text)["f"], target=target)
     value, found = fn.value_and_grad(torch.tensor(xs, dtype=torch.float64), reduction="sum")
     assert math.isfinite(value)
@@ -155,13 +161,24 @@ ROW_GUARDED = {
 
 @pytest.mark.parametrize("target", ["c", "torch"])
 @pytest.mark.parametrize(("body", "slope"), ROW_GUARDED.values(), ids=ROW_GUARDED)
-def test_no_nan_leaks_through_reductions(body: str, slope: Any, target: str) -> None:
+def test_no_nan_leaks_through_reductions(body: str, slope: Any, target: str, quick_builds: None) -> None:
     fn = glo.compile(glo.loads(f"loss f(z: real[C]) = {body}")["f"], target=target)
     z = np.array([[-1.0, 3.0, 0.5], [-2.0, 4.0, 1.0]])
     value, found = fn.value_and_grad(torch.from_numpy(z), reduction="sum")
     assert math.isfinite(value) and torch.isfinite(found["z"]).all()
     if slope is not None:
         np.testing.assert_allclose(found["z"].numpy(), slope(z))
+
+
+MASKED = ["softmax(z)", "log_softmax(z)", "exp(softmax(2 * z))", "softmax(if k then z else 2 * z) * z"]
+
+
+@pytest.mark.parametrize("row", MASKED)
+def test_a_mask_around_a_row_operator_counts_only_what_it_lets_through(row: str) -> None:
+    (loss,) = glo.loads(f"loss f(z: real[C], k: bool[C]) = sum(if k then {row} else 0)").values()
+    z, k = torch.tensor([[1.0, -2.0, 0.5]], dtype=torch.float64), torch.tensor([[True, False, True]])
+    _, found = glo.compile(loss, target="torch").value_and_grad(z, k, reduction="sum")
+    torch.testing.assert_close(found["z"], oracle(loss, [z, k], wrt=["z"])[1]["z"])
 
 
 # Structure.
@@ -201,6 +218,14 @@ def test_choices_that_skip_one_step_stay_small_and_safe() -> None:
     found = gradients(parsed(text), [X])[X]
     assert sum(1 for _ in walk([found])) < 6000
     assert_slope_is_right(parsed(text), found, 0.7)
+
+
+@pytest.mark.parametrize(("at", "slope"), [(5.5, 3 / 5.5**0.5), (0.5, 0.5 / 0.5**0.5), (-1.0, 0.0)])
+def test_many_overlapping_branches_stay_right_and_safe(at: float, slope: float) -> None:
+    branches = " + ".join(f"(if x > {n} then y else 0)" for n in range(20))
+    found = gradients(parsed(f"let y = sqrt(x) in {branches}"), [X])[X]
+    value: dict[Var, Any] = {X: np.array([[at]])}
+    assert evaluate([found], value, 1)[0].item() == pytest.approx(slope)
 
 
 def test_a_long_ladder_of_choices_has_a_gradient() -> None:

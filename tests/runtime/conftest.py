@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -82,7 +82,8 @@ CASES = {
         (("tau", 2.0),),
     ),
     "masked": Case(
-        "loss masked(z: real[C], m: bool[C], y: real, keep: bool) = if keep then sum(if m then (z - y) ^ 2 else 0) else y",
+        "loss masked(z: real[C], m: bool[C], y: real, keep: bool) ="
+        " if keep then sum(if m then (z - y) ^ 2 else 0) else y",
         lambda z, m, y, keep: torch.where(keep, torch.where(m, (z - y[..., None]) ** 2, 0.0).sum(-1), y),
     ),
     "huber": Case(
@@ -94,7 +95,7 @@ CASES = {
 }  # fmt: skip
 
 
-@lru_cache(maxsize=None)
+@cache
 def compiled(name: str, target: str) -> CompiledLoss:
     return glo.compile(glo.loads(CASES[name].text)[name], target)
 
@@ -115,4 +116,3 @@ def quiet() -> Iterator[None]:
     """Triton's interpreter computes with numpy, which warns of what is meant: infinities, and junk in masked lanes."""
     with np.errstate(all="ignore"):
         yield
-

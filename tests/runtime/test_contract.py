@@ -1,4 +1,4 @@
-"""Value and gradient of every target against PyTorch in float64, over layouts, reductions, dtypes and upstream gradients."""
+"""Value and gradient of every target against PyTorch in float64: layouts, reductions, dtypes, upstream gradients."""
 
 from __future__ import annotations
 
@@ -189,7 +189,9 @@ def test_cross_entropy_is_that_of_torch(target: str, reduction: str, make: Make)
 @pytest.mark.parametrize("target", ["c", "torch"])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-def test_half_precision_is_rounded_once(target: str, dtype: torch.dtype, reduction: str, make: Make, cases: Any) -> None:
+def test_half_precision_is_rounded_once(
+    target: str, dtype: torch.dtype, reduction: str, make: Make, cases: Any
+) -> None:
     """The loss comes in float32; the gradient is the float32 one rounded, after all factors."""
     generator = torch.Generator().manual_seed(3)
     z = torch.randn(300, 7, generator=generator).to(dtype)
@@ -235,7 +237,7 @@ def test_elementwise_inputs_broadcast(target: str, make: Make) -> None:
     y = torch.randn(4, requires_grad=True)
     fn = make("huber", target)
     for reduction in ("mean", "sum", "none"):
-        mine, want = fn(p, y, reduction=reduction), F.huber_loss(*torch.broadcast_tensors(p, y), reduction=reduction)
+        mine, want = fn(p, y, reduction=reduction), F.huber_loss(p.expand(3, 4), y.expand(3, 4), reduction=reduction)
         torch.testing.assert_close(mine, want)
         got = torch.autograd.grad(mine.sum(), [p, y])
         torch.testing.assert_close(got, torch.autograd.grad(want.sum(), [p, y]))

@@ -111,6 +111,16 @@ def test_no_rows(target: str, shape: tuple[int, ...], make: Make) -> None:
     assert gradient.shape == shape
 
 
+@pytest.mark.parametrize("shape", [(3, 0), (3, 0, 2)])
+def test_no_classes(shape: tuple[int, ...], make: Make) -> None:
+    z, t = torch.zeros(shape, requires_grad=True), torch.full((3, *shape[2:]), -100)
+    fn = make("cross_entropy", "c")
+    assert fn(z, t, reduction="sum") == 0
+    assert torch.autograd.grad(fn(z, t), [z])[0].shape == shape
+    with pytest.raises(IndexError, match=r"outside \[0, 0\)"):
+        fn(z, torch.zeros_like(t))
+
+
 @pytest.mark.parametrize("rows", [5, 5000])
 @pytest.mark.parametrize("bad", [6, -1, -101, 2**40])
 def test_a_class_index_out_of_range_is_named_on_c(bad: int, rows: int, make: Make) -> None:

@@ -50,7 +50,8 @@ def test_state_travels(make: Make) -> None:
 
 def test_it_says_what_it_is(make: Make) -> None:
     text = repr(make("huber", "c").module(reduction="sum", delta=0.5))
-    assert "huber(p, y, delta=1)" in text and "reduction='sum'" in text and "delta=0.5" in text and "learnable=[]" in text
+    for part in ("huber(p, y, delta=1)", "reduction='sum'", "delta=0.5", "learnable=[]"):
+        assert part in text
 
 
 def test_wrong_arguments_are_refused_when_it_is_made(make: Make) -> None:

@@ -42,7 +42,7 @@ def drawn() -> list[tuple[Loss, Arrays, dict[str, float]]]:
     @settings(max_examples=250, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     @given(st.data())
     def collect(data: st.DataObject) -> None:
-        loss = data.draw(losses())
+        loss = data.draw(losses(max_depth=4))
         found.append((loss, data.draw(arrays_for(loss)), data.draw(parameters_for(loss))))
 
     collect()

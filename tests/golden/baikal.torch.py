@@ -1,0 +1,59 @@
+import torch
+
+
+def launch_torch(inputs, params, wrt, scale, ignore_index):
+    """Loss per row and gradients of the batch.
+
+    inputs: tensors in the order of the loss: [rows, classes] per class, [rows] per sample, [classes] shared.
+    params: [K] tensor of all parameters; scale: one number that multiplies every gradient.
+    Returns the loss [rows] and a dict of gradients shaped like the inputs, [rows] for parameters, not yet rounded.
+    """
+    in0, in1, = inputs
+    dtype = torch.promote_types(torch.float32, in0.dtype)
+    device = in0.device
+    rows = in0.shape[0]
+
+    def literal(value):
+        return torch.full((), value, dtype=dtype, device=device)
+
+    C = in0.shape[-1]
+    classes = literal(C)
+    position = torch.arange(C, device=device)[None, :]
+    valid = (in1 != ignore_index)
+    in1 = torch.where(valid, in1, 0).to(torch.int64)
+    if rows and not bool(((in1 >= 0) & (in1 < C)).all()):
+        raise IndexError(f"a class index is outside [0, {C})")
+    valid = valid[:, None]
+    v17 = (literal(-1.0) / classes)
+    v9 = in1[:, None]
+    v10 = in0.to(dtype).gather(-1, v9)
+    v0 = in0.to(dtype)
+    v18 = (position == v9)
+    v19 = torch.where(v18, literal(1.0), literal(0.0))
+    v1 = v0.amax(-1, keepdim=True)
+    v11 = (v10 - v1)
+    v2 = (v0 - v1)
+    v4 = torch.exp(v2)
+    v3 = v2.sum(-1, keepdim=True)
+    v5 = v4.sum(-1, keepdim=True)
+    v6 = torch.log(v5)
+    v7 = (classes * v6)
+    v8 = (v3 - v7)
+    v12 = (v6 - v11)
+    v13 = torch.exp(v12)
+    v14 = (v8 - v13)
+    v15 = (v14 / classes)
+    v16 = (-v15)
+    v20 = (v13 * v17)
+    v23 = (literal(-1.0) + v20)
+    v24 = (literal(1.0) / v5)
+    v21 = (v19 * v20)
+    v22 = (v17 + v21)
+    v25 = (v4 * v24)
+    v26 = (v23 * v25)
+    v27 = (v22 - v26)
+    loss = torch.where(valid, v16, 0.0).expand(rows, 1)[:, 0]
+    gradients = {}
+    if 'z' in wrt:
+        gradients['z'] = torch.where(valid, (v27 * scale), 0.0).expand(rows, C).contiguous()
+    return loss, gradients

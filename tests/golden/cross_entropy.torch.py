@@ -1,0 +1,46 @@
+import torch
+
+
+def launch_torch(inputs, params, wrt, scale, ignore_index):
+    """Loss per row and gradients of the batch.
+
+    inputs: tensors in the order of the loss: [rows, classes] per class, [rows] per sample, [classes] shared.
+    params: [K] tensor of all parameters; scale: one number that multiplies every gradient.
+    Returns the loss [rows] and a dict of gradients shaped like the inputs, [rows] for parameters, not yet rounded.
+    """
+    in0, in1, = inputs
+    dtype = torch.promote_types(torch.float32, in0.dtype)
+    device = in0.device
+    rows = in0.shape[0]
+
+    def literal(value):
+        return torch.full((), value, dtype=dtype, device=device)
+
+    C = in0.shape[-1]
+    classes = literal(C)
+    position = torch.arange(C, device=device)[None, :]
+    valid = (in1 != ignore_index)
+    in1 = torch.where(valid, in1, 0).to(torch.int64)
+    if rows and not bool(((in1 >= 0) & (in1 < C)).all()):
+        raise IndexError(f"a class index is outside [0, {C})")
+    valid = valid[:, None]
+    v6 = in1[:, None]
+    v7 = in0.to(dtype).gather(-1, v6)
+    v0 = in0.to(dtype)
+    v12 = (position == v6)
+    v13 = torch.where(v12, literal(1.0), literal(0.0))
+    v1 = v0.amax(-1, keepdim=True)
+    v8 = (v7 - v1)
+    v2 = (v0 - v1)
+    v3 = torch.exp(v2)
+    v4 = v3.sum(-1, keepdim=True)
+    v5 = torch.log(v4)
+    v9 = (v5 - v8)
+    v10 = (literal(1.0) / v4)
+    v11 = (v3 * v10)
+    v14 = (v11 - v13)
+    loss = torch.where(valid, v9, 0.0).expand(rows, 1)[:, 0]
+    gradients = {}
+    if 'z' in wrt:
+        gradients['z'] = torch.where(valid, (v14 * scale), 0.0).expand(rows, C).contiguous()
+    return loss, gradients

@@ -1,0 +1,78 @@
+import torch
+
+
+def launch_torch(inputs, params, wrt, scale, ignore_index):
+    """Loss per row and gradients of the batch.
+
+    inputs: tensors in the order of the loss: [rows, classes] per class, [rows] per sample, [classes] shared.
+    params: [K] tensor of all parameters; scale: one number that multiplies every gradient.
+    Returns the loss [rows] and a dict of gradients shaped like the inputs, [rows] for parameters, not yet rounded.
+    """
+    in0, in1, = inputs
+    dtype = torch.promote_types(torch.float32, in0.dtype)
+    device = in0.device
+    rows = in0.shape[0]
+
+    def literal(value):
+        return torch.full((), value, dtype=dtype, device=device)
+
+    C = in0.shape[-1]
+    classes = literal(C)
+    position = torch.arange(C, device=device)[None, :]
+    p_gamma = params[0].to(dtype)
+    valid = (in1 != ignore_index)
+    in1 = torch.where(valid, in1, 0).to(torch.int64)
+    if rows and not bool(((in1 >= 0) & (in1 < C)).all()):
+        raise IndexError(f"a class index is outside [0, {C})")
+    valid = valid[:, None]
+    v17 = (p_gamma == literal(0.0))
+    v19 = (literal(-1.0) + p_gamma)
+    v37 = (p_gamma >= literal(0.0))
+    v1 = in1[:, None]
+    v2 = in0.to(dtype).gather(-1, v1)
+    v0 = in0.to(dtype)
+    v25 = (position == v1)
+    v26 = torch.where(v25, literal(1.0), literal(0.0))
+    v3 = v0.amax(-1, keepdim=True)
+    v4 = (v2 - v3)
+    v5 = torch.exp(v4)
+    v6 = (v0 - v3)
+    v7 = torch.exp(v6)
+    v8 = v7.sum(-1, keepdim=True)
+    v9 = (literal(1.0) / v8)
+    v10 = (v5 * v9)
+    v11 = (literal(1.0) - v10)
+    v12 = torch.pow(v11, p_gamma)
+    v13 = torch.log(v8)
+    v14 = (v4 - v13)
+    v15 = (v12 * v14)
+    v16 = (-v15)
+    v18 = (p_gamma * v14)
+    v20 = torch.pow(v11, v19)
+    v21 = (v18 * v20)
+    v22 = (-v21)
+    v23 = torch.where(v17, literal(0.0), v22)
+    v24 = (v23 * v10)
+    v36 = (v11 == literal(0.0))
+    v38 = (v36 & v37)
+    v39 = (-v10)
+    v40 = torch.log1p(v39)
+    v41 = (v40 * v15)
+    v42 = (-v41)
+    v43 = torch.where(v38, literal(0.0), v42)
+    v27 = (v23 * v26)
+    v28 = (v24 - v27)
+    v29 = (v28 * v7)
+    v30 = (v29 * v9)
+    v31 = (v7 * v9)
+    v32 = (v12 * v31)
+    v33 = (v12 * v26)
+    v34 = (v32 - v33)
+    v35 = (v30 + v34)
+    loss = torch.where(valid, v16, 0.0).expand(rows, 1)[:, 0]
+    gradients = {}
+    if 'z' in wrt:
+        gradients['z'] = torch.where(valid, (v35 * scale), 0.0).expand(rows, C).contiguous()
+    if 'gamma' in wrt:
+        gradients['gamma'] = torch.where(valid, (v43 * scale), 0.0).expand(rows, 1)[:, 0]
+    return loss, gradients

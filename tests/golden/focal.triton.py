@@ -1,0 +1,165 @@
+import torch
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def _max(x, y):
+    """The larger one; NaN if either is NaN."""
+    return tl.maximum(x, y, propagate_nan=tl.PropagateNan.ALL)
+
+
+@triton.jit
+def _log1p(x):
+    """log(1 + x). By Kahan's trick: the rounding error of 1 + x cancels between log(u) and u - 1."""
+    u = 1.0 + x
+    by_ratio = tl.log(u) * (x / (u - 1.0))
+    return tl.where(u == 1.0, x, tl.where(u == float("inf"), u, by_ratio))
+
+
+@triton.jit
+def _pow(x, y):
+    """x to the power y: 1 for y = 0, exact for y = 1 and 2, NaN for a finite negative x unless y is an integer."""
+    x = tl.cast(x, tl.float32)
+    y = tl.cast(y, tl.float32)
+    a = tl.abs(x)
+    size = tl.exp2(y * tl.log2(a))
+    size = tl.where(y == 2.0, a * a, tl.where(y == 1.0, a, size))
+    size = tl.where(y == 0.0, 1.0, tl.where(a == 1.0, 1.0, size))
+    whole = tl.floor(y) == y
+    odd = whole & (2.0 * tl.floor(0.5 * y) != y)
+    signed = tl.where(odd, -size, size)
+    below = tl.where(whole, signed, tl.where(a == float("inf"), signed, float("nan")))
+    return tl.where(x < 0.0, below, size)
+
+
+@triton.jit(do_not_specialize=["ignore_index", "rows"])
+def focal_kernel(
+    in_z_ptr, in_z_row_stride, in_z_class_stride,
+    in_t_ptr, in_t_row_stride,
+    params_ptr,
+    scale_ptr, loss_ptr,
+    grad_z_ptr, grad_gamma_ptr,
+    ignore_index, rows, classes,
+    ROWS: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Loss and gradients, times scale; a gradient whose pointer is None costs nothing."""
+    row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
+    col = tl.arange(0, BLOCK)[None, :]
+    row_mask = row < rows
+    col_mask = col < classes
+    mask = row_mask & col_mask
+    scale = tl.load(scale_ptr)
+    n_classes = tl.cast(classes, tl.float32)
+    p_gamma = tl.load(params_ptr + 0)
+    v17 = p_gamma == 0.0
+    v19 = -1.0 + p_gamma
+    v37 = p_gamma >= 0.0
+
+    # An ignored row yields 0; a class index out of range makes its row NaN.
+    index_t = tl.load(in_t_ptr + row * in_t_row_stride, mask=row_mask, other=0).to(tl.int64)
+    ignored = index_t == ignore_index
+    usable = row_mask & (ignored == 0) & (index_t >= 0) & (index_t < classes)
+    filler = tl.where(ignored, 0.0, float("nan"))
+
+    at_z = in_z_ptr + row * in_z_row_stride
+
+    # Phase 1 of 3: max over classes.
+    v1 = tl.where(usable, index_t, -1).to(tl.int32)
+    v2 = tl.load(at_z + v1.to(tl.int64) * in_z_class_stride, mask=usable, other=0).to(tl.float32)
+    v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
+    v25 = col == v1
+    v26 = tl.where(v25, 1.0, 0.0)
+    v3 = tl.reduce(tl.where(col_mask, v0, float("-inf")), 1, _max, keep_dims=True)
+
+    # Phase 2 of 3: sum over classes.
+    v4 = v2 - v3
+    v5 = tl.exp(v4)
+    v6 = v0 - v3
+    v7 = tl.exp(v6)
+    v8 = tl.sum(tl.where(col_mask, v7, 0.0), 1, keep_dims=True)
+
+    # Phase 3 of 3: grad_z.
+    v9 = 1.0 / v8
+    v10 = v5 * v9
+    v11 = 1.0 - v10
+    v12 = _pow(v11, p_gamma)
+    v13 = tl.log(v8)
+    v14 = v4 - v13
+    v15 = v12 * v14
+    v16 = -v15
+    v18 = p_gamma * v14
+    v20 = _pow(v11, v19)
+    v21 = v18 * v20
+    v22 = -v21
+    v23 = tl.where(v17, 0.0, v22)
+    v24 = v23 * v10
+    v36 = v11 == 0.0
+    v38 = v36 & (v37 != 0)
+    v39 = -v10
+    v40 = _log1p(v39)
+    v41 = v40 * v15
+    v42 = -v41
+    v43 = tl.where(v38, 0.0, v42)
+    v27 = v23 * v26
+    v28 = v24 - v27
+    v29 = v28 * v7
+    v30 = v29 * v9
+    v31 = v7 * v9
+    v32 = v12 * v31
+    v33 = v12 * v26
+    v34 = v32 - v33
+    v35 = v30 + v34
+    if grad_z_ptr is not None:
+        scaled = tl.where(usable, v35 * scale, filler)
+        tl.store(grad_z_ptr + row * classes + col, scaled.to(grad_z_ptr.dtype.element_ty), mask=mask)
+
+    tl.store(loss_ptr + row, tl.where(usable, v16, filler), mask=row_mask)
+    if grad_gamma_ptr is not None:
+        scaled = tl.where(usable, v43 * scale, filler)
+        tl.store(grad_gamma_ptr + row, scaled.to(grad_gamma_ptr.dtype.element_ty), mask=row_mask)
+
+
+def _tile(classes):
+    """Rows and classes that a program holds: one whole row, or as many short ones as make 1024 values."""
+    if classes > 131072:
+        raise ValueError(f"{classes} classes: a row of more than 131072 does not fit one program")
+    block = triton.next_power_of_2(max(classes, 1))
+    rows = max(1, 1024 // block)
+    return {"ROWS": rows, "BLOCK": block, "num_warps": min(max(rows * block // 512, 4), 16)}
+
+
+def launch(inputs, params, wrt, scale, ignore_index=-100):
+    """Loss per row, float32 [rows], and a dict of the gradients named in `wrt`, each times `scale`.
+
+    inputs: z [rows, classes], t [rows]; any strides.
+    params: float32 [1]: gamma.
+    scale: float32, one element, on the device.
+
+    A gradient is laid out like its input and has its dtype. What all rows share, a parameter above all, gets
+    one float32 term per row, for the caller to sum.
+    """
+    in_z, in_t = inputs
+    rows = in_z.shape[0]
+    classes = in_z.shape[-1]
+    device = in_z.device
+    loss = torch.empty(rows, dtype=torch.float32, device=device)
+    grad_z = torch.empty((rows, classes), dtype=in_z.dtype, device=device) if "z" in wrt else None
+    grad_gamma = torch.empty(rows, dtype=torch.float32, device=device) if "gamma" in wrt else None
+    tile = _tile(classes)
+    if rows > 0:
+        with torch.cuda.device_of(loss):
+            focal_kernel[(triton.cdiv(rows, tile["ROWS"]),)](
+                in_z, in_z.stride(0), in_z.stride(-1),
+                in_t, in_t.stride(0),
+                params,
+                scale, loss,
+                grad_z, grad_gamma,
+                ignore_index, rows, classes,
+                **tile,
+            )
+    grads = {
+        "z": grad_z,
+        "gamma": grad_gamma,
+    }
+    return loss, {name: grads[name] for name in wrt}

@@ -1,0 +1,45 @@
+import torch
+
+
+def launch_torch(inputs, params, wrt, scale, ignore_index):
+    """Loss per row and gradients of the batch.
+
+    inputs: tensors in the order of the loss: [rows, classes] per class, [rows] per sample, [classes] shared.
+    params: [K] tensor of all parameters; scale: one number that multiplies every gradient.
+    Returns the loss [rows] and a dict of gradients shaped like the inputs, [rows] for parameters, not yet rounded.
+    """
+    in0, in1, = inputs
+    dtype = torch.promote_types(torch.float32, torch.promote_types(in0.dtype, in1.dtype))
+    device = in0.device
+    rows = in0.shape[0]
+
+    def literal(value):
+        return torch.full((), value, dtype=dtype, device=device)
+
+    p_delta = params[0].to(dtype)
+    v7 = (p_delta / literal(2.0))
+    v0 = in0[:, None].to(dtype)
+    v1 = in1[:, None].to(dtype)
+    v2 = (v0 - v1)
+    v3 = torch.abs(v2)
+    v4 = (v3 <= p_delta)
+    v5 = torch.square(v2)
+    v6 = (v5 / literal(2.0))
+    v8 = (v3 - v7)
+    v9 = (p_delta * v8)
+    v10 = torch.where(v4, v6, v9)
+    v11 = torch.sign(v2)
+    v12 = (p_delta * v11)
+    v13 = torch.where(v4, v2, v12)
+    v14 = (-v13)
+    v15 = (v8 - v7)
+    v16 = torch.where(v4, literal(0.0), v15)
+    loss = v10.expand(rows, 1)[:, 0]
+    gradients = {}
+    if 'p' in wrt:
+        gradients['p'] = (v13 * scale).expand(rows, 1)[:, 0]
+    if 'y' in wrt:
+        gradients['y'] = (v14 * scale).expand(rows, 1)[:, 0]
+    if 'delta' in wrt:
+        gradients['delta'] = (v16 * scale).expand(rows, 1)[:, 0]
+    return loss, gradients

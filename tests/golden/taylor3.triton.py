@@ -1,0 +1,232 @@
+import torch
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def _max(x, y):
+    """The larger one; NaN if either is NaN."""
+    return tl.maximum(x, y, propagate_nan=tl.PropagateNan.ALL)
+
+
+@triton.jit(do_not_specialize=["ignore_index", "rows"])
+def taylor3_kernel(
+    in_z_ptr, in_z_row_stride, in_z_class_stride,
+    in_t_ptr, in_t_row_stride,
+    params_ptr,
+    scale_ptr, loss_ptr,
+    grad_z_ptr, grad_th0_ptr, grad_th1_ptr, grad_th2_ptr, grad_th3_ptr, grad_th4_ptr, grad_th5_ptr,
+    grad_th6_ptr, grad_th7_ptr,
+    ignore_index, rows, classes,
+    ROWS: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Loss and gradients, times scale; a gradient whose pointer is None costs nothing."""
+    row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
+    col = tl.arange(0, BLOCK)[None, :]
+    row_mask = row < rows
+    col_mask = col < classes
+    mask = row_mask & col_mask
+    scale = tl.load(scale_ptr)
+    n_classes = tl.cast(classes, tl.float32)
+    p_th0 = tl.load(params_ptr + 0)
+    p_th1 = tl.load(params_ptr + 1)
+    p_th2 = tl.load(params_ptr + 2)
+    p_th3 = tl.load(params_ptr + 3)
+    p_th4 = tl.load(params_ptr + 4)
+    p_th5 = tl.load(params_ptr + 5)
+    p_th6 = tl.load(params_ptr + 6)
+    p_th7 = tl.load(params_ptr + 7)
+    v20 = n_classes * p_th1
+    v21 = 1.0 - v20
+    v22 = p_th2 * v21
+    v38 = -1.0 / n_classes
+    v39 = p_th4 * v38
+    v41 = p_th5 * v38
+    v43 = p_th7 * v38
+    v47 = p_th3 * v38
+    v48 = p_th6 * v38
+    v66 = v21 * v41
+    v73 = n_classes * p_th0
+    v74 = 1.0 - v73
+    v75 = v41 * v74
+    v80 = p_th2 * v38
+    v81 = n_classes * v80
+    v84 = v21 * v38
+
+    # An ignored row yields 0; a class index out of range makes its row NaN.
+    index_t = tl.load(in_t_ptr + row * in_t_row_stride, mask=row_mask, other=0).to(tl.int64)
+    ignored = index_t == ignore_index
+    usable = row_mask & (ignored == 0) & (index_t >= 0) & (index_t < classes)
+    filler = tl.where(ignored, 0.0, float("nan"))
+
+    at_z = in_z_ptr + row * in_z_row_stride
+
+    # Phase 1 of 4: max over classes, sum over classes.
+    v8 = tl.where(usable, index_t, -1).to(tl.int32)
+    v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
+    v9 = col == v8
+    v10 = tl.where(v9, 1.0, 0.0)
+    v11 = v10 - p_th0
+    v12 = v11 * v11
+    v42 = v41 * v11
+    v44 = v12 * v43
+    v45 = v42 + v44
+    v49 = v11 * v48
+    v50 = v47 + v49
+    v1 = tl.reduce(tl.where(col_mask, v0, float("-inf")), 1, _max, keep_dims=True)
+    v71 = tl.sum(tl.where(col_mask, v12, 0.0), 1, keep_dims=True)
+
+    # Phase 2 of 4: sum over classes.
+    v72 = v71 * v43
+    v76 = v72 + v75
+    v2 = v0 - v1
+    v3 = tl.exp(v2)
+    v4 = tl.sum(tl.where(col_mask, v3, 0.0), 1, keep_dims=True)
+
+    # Phase 3 of 4: sum over classes.
+    v5 = 1.0 / v4
+    v6 = v3 * v5
+    v7 = v6 - p_th1
+    v13 = v7 * v12
+    v16 = v7 * v7
+    v17 = v11 * v16
+    v26 = v7 * v16
+    v30 = v7 * v11
+    v40 = v39 * v16
+    v46 = v40 + v45
+    v51 = v7 * v39
+    v52 = v50 + v51
+    v53 = v7 * v52
+    v54 = 2.0 * v53
+    v55 = v46 + v54
+    v56 = v3 * v55
+    v14 = tl.sum(tl.where(col_mask, v13, 0.0), 1, keep_dims=True)
+    v18 = tl.sum(tl.where(col_mask, v17, 0.0), 1, keep_dims=True)
+    v23 = tl.sum(tl.where(col_mask, v16, 0.0), 1, keep_dims=True)
+    v27 = tl.sum(tl.where(col_mask, v26, 0.0), 1, keep_dims=True)
+    v31 = tl.sum(tl.where(col_mask, v30, 0.0), 1, keep_dims=True)
+    v57 = tl.sum(tl.where(col_mask, v56, 0.0), 1, keep_dims=True)
+    v69 = tl.sum(tl.where(col_mask, v53, 0.0), 1, keep_dims=True)
+
+    # Phase 4 of 4: grad_z.
+    v15 = p_th7 * v14
+    v19 = p_th6 * v18
+    v24 = p_th3 * v23
+    v25 = v22 + v24
+    v28 = p_th4 * v27
+    v29 = v25 + v28
+    v32 = p_th5 * v31
+    v33 = v29 + v32
+    v34 = v19 + v33
+    v35 = v15 + v34
+    v36 = v35 / n_classes
+    v37 = -v36
+    v58 = v57 * v5
+    v62 = v48 * v23
+    v63 = v31 * v43
+    v64 = 2.0 * v63
+    v65 = v62 + v64
+    v67 = v65 + v66
+    v68 = -v67
+    v70 = 2.0 * v69
+    v77 = v39 * v23
+    v78 = v76 + v77
+    v79 = v70 + v78
+    v82 = v79 + v81
+    v83 = -v82
+    v85 = v38 * v23
+    v86 = v38 * v27
+    v87 = v38 * v31
+    v88 = v18 * v38
+    v89 = v14 * v38
+    v59 = v55 - v58
+    v60 = v3 * v59
+    v61 = v60 * v5
+    if grad_z_ptr is not None:
+        scaled = tl.where(usable, v61 * scale, filler)
+        tl.store(grad_z_ptr + row * classes + col, scaled.to(grad_z_ptr.dtype.element_ty), mask=mask)
+
+    tl.store(loss_ptr + row, tl.where(usable, v37, filler), mask=row_mask)
+    if grad_th0_ptr is not None:
+        scaled = tl.where(usable, v68 * scale, filler)
+        tl.store(grad_th0_ptr + row, scaled.to(grad_th0_ptr.dtype.element_ty), mask=row_mask)
+    if grad_th1_ptr is not None:
+        scaled = tl.where(usable, v83 * scale, filler)
+        tl.store(grad_th1_ptr + row, scaled.to(grad_th1_ptr.dtype.element_ty), mask=row_mask)
+    if grad_th2_ptr is not None:
+        scaled = tl.where(usable, v84 * scale, filler)
+        tl.store(grad_th2_ptr + row, scaled.to(grad_th2_ptr.dtype.element_ty), mask=row_mask)
+    if grad_th3_ptr is not None:
+        scaled = tl.where(usable, v85 * scale, filler)
+        tl.store(grad_th3_ptr + row, scaled.to(grad_th3_ptr.dtype.element_ty), mask=row_mask)
+    if grad_th4_ptr is not None:
+        scaled = tl.where(usable, v86 * scale, filler)
+        tl.store(grad_th4_ptr + row, scaled.to(grad_th4_ptr.dtype.element_ty), mask=row_mask)
+    if grad_th5_ptr is not None:
+        scaled = tl.where(usable, v87 * scale, filler)
+        tl.store(grad_th5_ptr + row, scaled.to(grad_th5_ptr.dtype.element_ty), mask=row_mask)
+    if grad_th6_ptr is not None:
+        scaled = tl.where(usable, v88 * scale, filler)
+        tl.store(grad_th6_ptr + row, scaled.to(grad_th6_ptr.dtype.element_ty), mask=row_mask)
+    if grad_th7_ptr is not None:
+        scaled = tl.where(usable, v89 * scale, filler)
+        tl.store(grad_th7_ptr + row, scaled.to(grad_th7_ptr.dtype.element_ty), mask=row_mask)
+
+
+def _tile(classes):
+    """Rows and classes that a program holds: one whole row, or as many short ones as make 1024 values."""
+    if classes > 131072:
+        raise ValueError(f"{classes} classes: a row of more than 131072 does not fit one program")
+    block = triton.next_power_of_2(max(classes, 1))
+    rows = max(1, 1024 // block)
+    return {"ROWS": rows, "BLOCK": block, "num_warps": min(max(rows * block // 512, 4), 16)}
+
+
+def launch(inputs, params, wrt, scale, ignore_index=-100):
+    """Loss per row, float32 [rows], and a dict of the gradients named in `wrt`, each times `scale`.
+
+    inputs: z [rows, classes], t [rows]; any strides.
+    params: float32 [8]: th0, th1, th2, th3, th4, th5, th6, th7.
+    scale: float32, one element, on the device.
+
+    A gradient is laid out like its input and has its dtype. What all rows share, a parameter above all, gets
+    one float32 term per row, for the caller to sum.
+    """
+    in_z, in_t = inputs
+    rows = in_z.shape[0]
+    classes = in_z.shape[-1]
+    device = in_z.device
+    loss = torch.empty(rows, dtype=torch.float32, device=device)
+    grad_z = torch.empty((rows, classes), dtype=in_z.dtype, device=device) if "z" in wrt else None
+    grad_th0 = torch.empty(rows, dtype=torch.float32, device=device) if "th0" in wrt else None
+    grad_th1 = torch.empty(rows, dtype=torch.float32, device=device) if "th1" in wrt else None
+    grad_th2 = torch.empty(rows, dtype=torch.float32, device=device) if "th2" in wrt else None
+    grad_th3 = torch.empty(rows, dtype=torch.float32, device=device) if "th3" in wrt else None
+    grad_th4 = torch.empty(rows, dtype=torch.float32, device=device) if "th4" in wrt else None
+    grad_th5 = torch.empty(rows, dtype=torch.float32, device=device) if "th5" in wrt else None
+    grad_th6 = torch.empty(rows, dtype=torch.float32, device=device) if "th6" in wrt else None
+    grad_th7 = torch.empty(rows, dtype=torch.float32, device=device) if "th7" in wrt else None
+    tile = _tile(classes)
+    if rows > 0:
+        with torch.cuda.device_of(loss):
+            taylor3_kernel[(triton.cdiv(rows, tile["ROWS"]),)](
+                in_z, in_z.stride(0), in_z.stride(-1),
+                in_t, in_t.stride(0),
+                params,
+                scale, loss,
+                grad_z, grad_th0, grad_th1, grad_th2, grad_th3, grad_th4, grad_th5, grad_th6, grad_th7,
+                ignore_index, rows, classes,
+                **tile,
+            )
+    grads = {
+        "z": grad_z,
+        "th0": grad_th0,
+        "th1": grad_th1,
+        "th2": grad_th2,
+        "th3": grad_th3,
+        "th4": grad_th4,
+        "th5": grad_th5,
+        "th6": grad_th6,
+        "th7": grad_th7,
+    }
+    return loss, {name: grads[name] for name in wrt}
