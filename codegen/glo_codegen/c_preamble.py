@@ -154,8 +154,14 @@ INLINE double total_of(const real *values, int64_t n) {
     return total;
 }
 
-// Rows of at most NARROW classes are computed LANES at a time.
+// Rows of at most NARROW classes are computed LANES at a time. A draft is compiled fast, to be run a few times: it does
+// so with all rows, and has one body instead of two.
 enum { LANES = 16, NARROW = 64 };
+#ifdef GLO_DRAFT
+#define IS_NARROW(n) 1
+#else
+#define IS_NARROW(n) ((n) >= 1 && (n) <= NARROW)
+#endif
 
 // The row as adjacent elements: itself if it is that already, else copied into `room`.
 INLINE const real *side_by_side(const real *row, int64_t stride, int n, real *room) {
@@ -216,9 +222,9 @@ static int glo_run(glo_call *call, glo_block block, const int *class_inputs, int
     int64_t counted = glo_count(call, class_inputs, n);
     if (counted < 0) return 1;
     int64_t width = call->classes > 0 ? call->classes : 1;
-    int64_t room = width <= NARROW ? buffers[1] * LANES * width : buffers[0] * width;
+    int64_t room = IS_NARROW(width) ? buffers[1] * LANES * width : buffers[0] * width;
     int64_t step = width >= 4096 ? 1 : 4096 / width;
-    if (width <= NARROW) step -= step % LANES;
+    if (IS_NARROW(width)) step -= step % LANES;
     int64_t blocks = (call->rows + step - 1) / step;
     real scale = call->reduction == REDUCE_MEAN ? R(1.0 / (double)counted) : R(1);
     double *sums = malloc(sizeof(double) * (size_t)(blocks ? blocks : 1));

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -77,7 +78,7 @@ def build_candidates(losses: Sequence[Loss], params: Sequence[Sequence[float]] |
     groups = [programs[n : n + IN_ONE_UNIT] for n in range(0, len(programs), IN_ONE_UNIT)]
     try:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            kernels: Sequence[CKernel | None] = list(chain.from_iterable(pool.map(build, groups)))
+            kernels: Sequence[CKernel | None] = list(chain.from_iterable(pool.map(partial(build, draft=True), groups)))
     except NoCompiler:
         kernels = [None] * len(losses)
     return [Candidate(loss, value, kernel) for loss, value, kernel in zip(losses, values, kernels)]

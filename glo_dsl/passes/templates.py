@@ -68,6 +68,3 @@ def reduces_its_adjoint(op: Op) -> bool:
         template is not None and any(getattr(node, "op", None) is sum_row for node in walk((template,)))
         for template in vjp_templates(op)
     )
-
-
-

@@ -133,12 +133,12 @@ def _strides(tensor: Tensor, per_sample: bool) -> tuple[int, int]:
     return (strides[0], 0) if per_sample else (0, strides[0])
 
 
-def build(programs: Sequence[Program], double: bool = False) -> list[CKernel]:
-    """The kernels of several Programs, built together in one translation unit.
+def build(programs: Sequence[Program], double: bool = False, draft: bool = False) -> list[CKernel]:
+    """The kernels of several Programs, built together in one translation unit; for `draft` see `load_c`.
 
     Raises:
         NoCompiler: they cannot be built here.
     """
     named = [replace(program, name=f"{program.name}_{n}") for n, program in enumerate(programs)]
-    library = load_c(translation_unit(named), double)
+    library = load_c(translation_unit(named), double, draft)
     return [CKernel(program, library, double) for program in named]

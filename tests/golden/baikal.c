@@ -180,7 +180,7 @@ INLINE double loss_baikal_narrow(const glo_call *call, int64_t first, int64_t la
     return total;
 }
 static double loss_baikal_block(const glo_call *call, int64_t first, int64_t last, real scale, real *scratch) {
-    if (call->classes >= 1 && call->classes <= NARROW)
+    if (IS_NARROW(call->classes))
         return loss_baikal_narrow(call, first, last, scale, scratch);
     return loss_baikal_wide(call, first, last, scale, scratch);
 }

@@ -287,7 +287,7 @@ INLINE double loss_baikal_cma_narrow(const glo_call *call, int64_t first, int64_
     return total;
 }
 static double loss_baikal_cma_block(const glo_call *call, int64_t first, int64_t last, real scale, real *scratch) {
-    if (call->classes >= 1 && call->classes <= NARROW)
+    if (IS_NARROW(call->classes))
         return loss_baikal_cma_narrow(call, first, last, scale, scratch);
     return loss_baikal_cma_wide(call, first, last, scale, scratch);
 }

@@ -141,7 +141,7 @@ INLINE double loss_cross_entropy_narrow(const glo_call *call, int64_t first, int
     return total;
 }
 static double loss_cross_entropy_block(const glo_call *call, int64_t first, int64_t last, real scale, real *scratch) {
-    if (call->classes >= 1 && call->classes <= NARROW)
+    if (IS_NARROW(call->classes))
         return loss_cross_entropy_narrow(call, first, last, scale, scratch);
     return loss_cross_entropy_wide(call, first, last, scale, scratch);
 }

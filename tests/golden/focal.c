@@ -227,7 +227,7 @@ INLINE double loss_focal_narrow(const glo_call *call, int64_t first, int64_t las
     return total;
 }
 static double loss_focal_block(const glo_call *call, int64_t first, int64_t last, real scale, real *scratch) {
-    if (call->classes >= 1 && call->classes <= NARROW)
+    if (IS_NARROW(call->classes))
         return loss_focal_narrow(call, first, last, scale, scratch);
     return loss_focal_wide(call, first, last, scale, scratch);
 }

@@ -465,7 +465,7 @@ INLINE double loss_taylor3_narrow(const glo_call *call, int64_t first, int64_t l
     return total;
 }
 static double loss_taylor3_block(const glo_call *call, int64_t first, int64_t last, real scale, real *scratch) {
-    if (call->classes >= 1 && call->classes <= NARROW)
+    if (IS_NARROW(call->classes))
         return loss_taylor3_narrow(call, first, last, scale, scratch);
     return loss_taylor3_wide(call, first, last, scale, scratch);
 }
