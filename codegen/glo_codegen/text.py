@@ -46,8 +46,8 @@ def comment(text: str, mark: str) -> Iterable[str]:
     """`text` as comment lines: printable ASCII only and no way out of the comment.
 
     >>> list(comment("a*/b\\n\\u2028x", "//"))
-    ['// a* /b', '// ?', '// x']
+    ['// a* /b', '//', '// x']
     """
-    for line in text.replace("\u2028", "\n?\n").splitlines():
+    for line in text.splitlines():
         safe = "".join(c if " " <= c <= "~" or c == "\t" else "?" for c in line)
         yield f"{mark} {safe}".replace("*/", "* /").replace("\\", "/").replace("???", "? ?").rstrip()

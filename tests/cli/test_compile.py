@@ -62,7 +62,7 @@ for spec in loss.spec.inputs:
         inputs.append(torch.randn(4, 3, requires_grad=True) if spec.rows else torch.randn(4, requires_grad=True))
 loss(*inputs).backward()
 assert inputs[0].grad.isfinite().all() and inputs[0].grad.abs().sum() > 0
-assert not [m for m in sys.modules if m.startswith("glo")]
+assert not [m for m in sys.modules if m.startswith("glo_")]
 print(loss(*inputs).item())
 """
 

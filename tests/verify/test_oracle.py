@@ -97,3 +97,4 @@ def test_wrong_forgives_only_what_is_not_determined() -> None:
     mine = np.array([1.0 + 1e-6, 5.0, 3.0, 2.0, np.nan])
     assert wrong(mine, truth, []).tolist() == [True, True, False, False, True]
     assert wrong(mine, truth, [truth + 1.0]).tolist() == [False, False, False, False, True]
+    assert wrong(mine, truth, [truth + 1e-10]).tolist() == [True, True, False, False, True]
