@@ -45,6 +45,7 @@ def search_command(
         view = _View(display)
         try:
             outcome = search(chosen, task_named(task), replace(plan, settings=settings), out, view.show)
+            view.finish()
         except KeyboardInterrupt:
             raise GloError(f"interrupted; every evaluated candidate is in {out / 'candidates.jsonl'}") from None
     _write(outcome, out)
@@ -53,12 +54,12 @@ def search_command(
 
 def _display(console: Console) -> Progress:
     columns = (
-        TextColumn("{task.description:<36}"),
-        BarColumn(24),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.description:<35}"),
+        BarColumn(12),
         TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
     )
-    return Progress(*columns, console=console)
+    return Progress(*columns, console=console, disable=not console.is_terminal)
 
 
 class _View:
@@ -73,14 +74,20 @@ class _View:
 
         assert isinstance(progress, Step)
         if progress.stage not in self._lines:
+            self.finish()
             self._lines[progress.stage] = self._display.add_task(progress.stage, total=progress.total, note="")
-            if not self._display.console.is_terminal:
-                self._display.console.print(progress.stage)
+            if self._display.disable:
+                self._display.console.print(f"{progress.stage} ...")
         note = f"best {progress.best:.4f}" if progress.best else ""
         counts = dict(progress.counts)
         if counts:
             note += f", trained {counts.get('trained', 0)} of {sum(counts.values())}"
         self._display.update(self._lines[progress.stage], completed=progress.done, total=progress.total, note=note)
+
+    def finish(self) -> None:
+        """A stage is over when the next one begins."""
+        for line in self._display.tasks:
+            self._display.update(line.id, completed=line.total)
 
 
 def _write(outcome: object, out: Path) -> None:
@@ -129,5 +136,5 @@ def _print(console: Console, outcome: object, out: Path, task: str) -> None:
     console.print(
         f"{outcome.trainings} networks trained in all. ± is the standard error; best.glo was chosen on validation data."
     )
-    console.print(f"\n{outcome.best.strip()}\n", markup=False, highlight=False)
+    console.print(f"\n{outcome.best.strip()}\n", markup=False, highlight=False, soft_wrap=True)
     console.print(f"Written to {out}: best.glo, best_triton.py (its kernel), summary.json, candidates.jsonl")

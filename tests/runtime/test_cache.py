@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -89,6 +90,18 @@ def test_two_processes_that_build_at_once_both_succeed(folder: Path) -> None:
     both = [subprocess.Popen([sys.executable, "-c", WRITER], stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert [process.communicate(timeout=60)[0] for process in both] == ["done\n", "done\n"]
     assert len(list(folder.iterdir())) == 1
+
+
+def test_a_file_that_another_process_has_loaded_is_replaced_not_overwritten(folder: Path) -> None:
+    def while_another_builds(path: Path) -> None:
+        theirs = cache.fetch("k", ".so", write("kernel"))
+        loaded.append(theirs.open())
+        path.write_text("kernel")
+
+    loaded: list[TextIO] = []
+    path = cache.fetch("k", ".so", while_another_builds)
+    with loaded[0] as held:
+        assert held.read() == "kernel" and os.fstat(held.fileno()).st_ino != path.stat().st_ino
 
 
 @pytest.mark.parametrize("obstacle", ["a file in the way", "not writable", "of another user"])

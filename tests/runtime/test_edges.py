@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import glo_dsl as glo
 from glo_dsl.runtime.contract import CompiledLoss
 
 Make = Callable[[str, str], CompiledLoss]
@@ -63,6 +64,15 @@ def test_nan_poisons_its_own_row_only(name: str, target: str, place: int, make: 
     assert value[1].isnan() and grads["z"][1].isnan().all()
     others = [0, 2, 3]
     assert torch.equal(value[others], clean[others]) and torch.equal(grads["z"][others], clean_grads["z"][others])
+
+
+@pytest.mark.parametrize("classes", [6, 70])
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_largest_of_a_row_with_nan_is_nan_wherever_it_stands(target: str, classes: int) -> None:
+    z = torch.randn(classes, classes, generator=torch.Generator().manual_seed(2)).fill_diagonal_(math.nan)
+    for body in ("max(z)", "min(z)"):
+        fn = glo.compile(glo.loads(f"loss f(z: real[C]) = {body}")["f"], target)
+        assert fn(z, reduction="none").isnan().all()
 
 
 @pytest.mark.parametrize("scale", [1e4, 1e30])
