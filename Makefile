@@ -30,7 +30,7 @@ layers: $(STAMP)
 	$(BIN)/lint-imports
 
 check: $(STAMP)
-	$(BIN)/pytest -q -n auto --dist worksteal
+	PYTHONHASHSEED=0 $(BIN)/pytest -q -n auto --dist worksteal
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/cpu.py --out benchmarks/results/cpu.json

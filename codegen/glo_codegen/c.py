@@ -8,6 +8,7 @@ again when not.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from glo_codegen.c_narrow import add_narrow, narrow_buffers
 from glo_codegen.c_plan import Plan, plan_of, walked
@@ -161,11 +162,22 @@ def _load(program: Program, load: Load) -> str:
 
 
 def _pass(program: Program, plan: Plan, phase: Phase, number: int, lines: Lines) -> None:
-    """One loop over the classes of the row."""
-    for reduction in phase.reductions:
-        lines.add(f"real {reduction.out} = {INITIAL[reduction.op.name]};")
+    """One loop over the classes of the row; if it reduces, in stretches whose results are reduced in turn."""
+    if not phase.reductions:
+        _stretch(program, plan, phase, number, ("0", "n_classes"), lines)
+        return
+    parts = [replace(r, out=f"part_{r.out}") for r in phase.reductions]
+    lines.add(*(f"real {r.out} = {INITIAL[r.op.name]};" for r in phase.reductions))
+    with lines.block("for (int from = 0; from < n_classes; from += STRETCH) {", "}"):
+        lines.add("const int to = n_classes - from < STRETCH ? n_classes : from + STRETCH;")
+        lines.add(*(f"real {part.out} = {INITIAL[part.op.name]};" for part in parts))
+        _stretch(program, plan, replace(phase, reductions=tuple(parts)), number, ("from", "to"), lines)
+        lines.add(*(accumulate(replace(r, arg=part.out)) for r, part in zip(phase.reductions, parts)))
+
+
+def _stretch(program: Program, plan: Plan, phase: Phase, number: int, ends: tuple[str, str], lines: Lines) -> None:
     lines.add("#pragma omp simd" + "".join(f" reduction({r.op.c} : {r.out})" for r in phase.reductions))
-    with lines.block("for (int c = 0; c < n_classes; c++) {", "}"):
+    with lines.block(f"for (int c = {ends[0]}; c < {ends[1]}; c++) {{", "}"):
         for name in plan.needed(phase, number):
             lines.add(*_class_value(program, plan, name, number))
         lines.add(*(accumulate(r) for r in phase.reductions))

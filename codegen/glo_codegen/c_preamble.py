@@ -157,6 +157,10 @@ INLINE double total_of(const real *values, int64_t n) {
 // Rows of at most NARROW classes are computed LANES at a time. A draft is compiled fast, to be run a few times: it does
 // so with all rows, and has one body instead of two.
 enum { LANES = 16, NARROW = 64 };
+
+// A long row is summed in stretches of so many classes, so that a total never meets a value far smaller than itself.
+enum { STRETCH = 512 };
+
 #ifdef GLO_DRAFT
 #define IS_NARROW(n) 1
 #else
@@ -224,7 +228,7 @@ static int glo_run(glo_call *call, glo_block block, const int *class_inputs, int
     int64_t width = call->classes > 0 ? call->classes : 1;
     int64_t room = IS_NARROW(width) ? buffers[1] * LANES * width : buffers[0] * width;
     int64_t step = width >= 4096 ? 1 : 4096 / width;
-    if (IS_NARROW(width)) step -= step % LANES;
+    if (IS_NARROW(width)) step = step < LANES ? LANES : step - step % LANES;
     int64_t blocks = (call->rows + step - 1) / step;
     real scale = call->reduction == REDUCE_MEAN ? R(1.0 / (double)counted) : R(1);
     double *sums = malloc(sizeof(double) * (size_t)(blocks ? blocks : 1));

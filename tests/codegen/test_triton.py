@@ -3,162 +3,27 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
-import itertools
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from glo_codegen.program import Instr, Program, Rate
 from glo_codegen.triton import emit_triton
-from glo_dsl.ir import expr as ir
-from glo_dsl.ir.expr import Apply, Const, Expr, Var, walk
-from glo_dsl.ir.table import OPS
-from glo_dsl.lang.definitions import losses_of
-from glo_dsl.lang.loss import Loss
-from glo_dsl.passes.pipeline import compile_program, differentiable
-
-EXAMPLES = sorted(p for p in (Path(__file__).parents[2] / "examples").glob("*.glo") if "?" not in p.read_text())
-SIZES = [(1, 1), (70, 10), (5, 33), (3, 1100)]
-IGNORED = -100
-Build = Callable[[Program], ModuleType]
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """The interpreter computes with numpy, which warns of what is meant: infinities, and junk in masked lanes."""
-    with np.errstate(all="ignore"):
-        yield
-
-
-@pytest.fixture
-def build(tmp_path: Path) -> Build:
-    """Loads the module of a program from a file, for Triton reads the source of its functions back."""
-    number = itertools.count()
-
-    def load(program: Program) -> ModuleType:
-        path = tmp_path / f"module{next(number)}.py"
-        path.write_text(emit_triton(program))
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-
-    return load
-
-
-def loss_of(text: str) -> Loss:
-    (loss,) = losses_of(text).values()
-    return loss
-
-
-def program_of(loss: Loss) -> Program:
-    return compile_program(loss, [v.name for v in differentiable(loss)])
-
-
-def batch(loss: Loss, rows: int, classes: int, dtype: torch.dtype = torch.float32, seed: int = 0) -> tuple[Tensor, ...]:
-    """Inputs in the order of the loss; logits of moderate size."""
-    generator = torch.Generator().manual_seed(seed)
-    made = []
-    for v in loss.inputs:
-        shape = (rows,) * v.type.per_sample + (classes,) * v.type.per_class
-        if v.type.kind == "class":
-            made.append(torch.randint(0, classes, shape, generator=generator))
-        elif v.type.kind == "bool":
-            made.append(torch.rand(shape, generator=generator) < 0.5)
-        else:
-            made.append(torch.randn(shape, generator=generator).mul(2).to(dtype))
-    return tuple(made)
-
-
-def run(
-    module: ModuleType, loss: Loss, inputs: tuple[Tensor, ...], wrt: tuple[str, ...] | None = None, scale: float = 1.0
-) -> tuple[Tensor, dict[str, Tensor]]:
-    params = torch.tensor(list(loss.defaults.values()), dtype=torch.float32)
-    names = tuple(v.name for v in differentiable(loss)) if wrt is None else wrt
-    found: tuple[Tensor, dict[str, Tensor]] = module.launch(inputs, params, names, torch.tensor([scale]), IGNORED)
-    return found
-
-
-def reference(loss: Loss, inputs: tuple[Tensor, ...], scale: float = 1.0) -> tuple[Tensor, dict[str, Tensor]]:
-    """Loss per row and gradients as `launch` returns them, from the table's torch spellings and autograd in float64."""
-    rows = next(t.shape[0] for v, t in zip(loss.inputs, inputs) if v.type.per_sample)
-    classes = next((t.shape[-1] for v, t in zip(loss.inputs, inputs) if v.type.per_class), 2**40)
-    leaves: dict[Expr, Tensor] = {}
-    ignored, invalid = torch.zeros(rows, 1, dtype=torch.bool), torch.zeros(rows, 1, dtype=torch.bool)
-    for v, tensor in zip(loss.inputs, inputs):
-        value = tensor.expand(rows, classes) if v.type.per_class else tensor[:, None]
-        if v.type.kind == "class":
-            ignored |= value == IGNORED
-            invalid |= (value < 0) | (value >= classes)
-            value = value.clamp(0, classes - 1).long()
-        leaves[v] = value.double().clone().requires_grad_() if v.type.kind == "real" else value
-    for p in loss.params:
-        leaves[p.var] = torch.full((rows, 1), p.default, dtype=torch.float64, requires_grad=True)
-    value = evaluate(loss.expr, leaves, rows, classes).expand(rows, 1)
-    filler = torch.where(ignored, 0.0, math.nan)
-    fail = ignored | invalid
-    if value.requires_grad:
-        torch.where(fail, 0.0, value).sum().backward()  # type: ignore[no-untyped-call]
-    grads = {}
-    for v in differentiable(loss):
-        grad = leaves[v].grad
-        grad = torch.zeros_like(leaves[v]) if grad is None else grad
-        grad = torch.where(fail, filler, grad * scale)
-        grads[v.name] = grad if v.type.per_class else grad[:, 0]
-    return torch.where(fail, filler, value.detach())[:, 0], grads
-
-
-def evaluate(expr: Expr, leaves: dict[Expr, Tensor], rows: int, classes: int) -> Tensor:
-    values: dict[Expr, Tensor] = {ir.CLASSES: torch.tensor([[float(classes)]], dtype=torch.float64)}
-    scope = {"torch": torch, "C": classes, "dtype": torch.float64}
-    for node in walk((expr,)):
-        match node:
-            case Const():
-                values[node] = torch.full((1, 1), node.value, dtype=torch.float64)
-                values[node] = values[node] != 0 if node.type.kind == "bool" else values[node]
-            case Var() if node in leaves:
-                values[node] = leaves[node]
-            case Apply():
-                args = [values[a] for a in node.args]
-                if node.op.reduces or node.op.shape in ("gather", "row"):
-                    args[0] = args[0].expand(rows, classes)
-                names = [f"a{n}" for n in range(len(args))]
-                values[node] = eval(node.op.torch.format(*names), scope | dict(zip(names, args)))
-    return values[expr]
-
-
-def check(loss: Loss, module: ModuleType, inputs: tuple[Tensor, ...], scale: float = 1.0) -> None:
-    value, grads = run(module, loss, inputs, scale=scale)
-    want, want_grads = reference(loss, inputs, scale)
-    assert value.dtype == torch.float32 and value.shape == want.shape
-    assert list(grads) == list(want_grads)
-    close(value, want)
-    for name, grad in grads.items():
-        assert grad.is_contiguous()
-        assert grad.dtype == grad_dtype(loss, inputs, name)
-        close(grad, want_grads[name])
-
-
-def grad_dtype(loss: Loss, inputs: tuple[Tensor, ...], name: str) -> torch.dtype:
-    found = [t.dtype for v, t in zip(loss.inputs, inputs) if v.name == name and v.type.per_sample]
-    return found[0] if found else torch.float32
-
-
-def close(actual: Tensor, want: Tensor) -> None:
-    """To a few roundings of the largest value, and of the dtype."""
-    finite = want[want.isfinite()].abs()
-    largest = max(1.0, float(finite.max())) if finite.numel() else 1.0
-    rtol = {torch.float32: 1e-5, torch.float16: 2**-10, torch.bfloat16: 2**-7}[actual.dtype]
-    torch.testing.assert_close(actual.double(), want, rtol=rtol, atol=1e-5 * largest, equal_nan=True)
+from tests.codegen.launching import (
+    EXAMPLES,
+    IGNORED,
+    SIZES,
+    Build,
+    batch,
+    check,
+    close,
+    loss_of,
+    program_of,
+    run,
+)
 
 
 @pytest.mark.parametrize(("rows", "classes"), SIZES)
@@ -352,81 +217,6 @@ def test_too_many_classes_are_refused_by_name_of_the_limit(build: Build) -> None
     assert module._tile(0)["BLOCK"] == module._tile(1)["BLOCK"] == 1
     with pytest.raises(ValueError, match="131072"):
         module.launch((torch.zeros(0, 131073),), torch.zeros(0), (), torch.ones(1), IGNORED)
-
-
-EDGES = [
-    0.0,
-    1e-30,
-    1e-8,
-    1e-3,
-    0.3,
-    0.5,
-    0.7,
-    1.0,
-    1.5,
-    2.0,
-    3.0,
-    7.0,
-    20.0,
-    60.0,
-    88.0,
-    1e4,
-    16777218.0,
-    1e38,
-    math.inf,
-]
-EDGES = [*EDGES, *(-x for x in EDGES[1:]), math.nan]
-ONE = ["log1p", "expm1", "tanh", "sigmoid", "softplus", "log_sigmoid", "relu", "abs", "floor", "exp", "sqrt", "erf"]
-TWO = ["x ^ y", "max(x, y)", "min(x, y)", "xlogy(x, y)", "clamp(x, -2, y)", "clamp(x, y, 3)"]
-LITERAL = [
-    "x ^ 2.5",
-    "x ^ 3",
-    "2 ^ x",
-    "0 ^ x",
-    "max(x, 0.5)",
-    "min(-1, x)",
-    "xlogy(2, x)",
-    "xlogy(x, 2)",
-    "xlogy(0, x)",
-]
-
-
-@pytest.mark.parametrize("body", [f"{name}(x)" for name in ONE] + TWO + LITERAL)
-def test_functions_at_the_edges_are_those_of_torch(body: str, build: Build) -> None:
-    loss = loss_of(f"loss f(x: real, y: real) = {body} + 0 * stop(1)")
-    grid = torch.tensor(list(itertools.product(EDGES, EDGES)))
-    inputs = (grid[:, 0].contiguous(), grid[:, 1].contiguous())
-    value, _ = run(build(compile_program(loss, [])), loss, inputs, wrt=())
-    want = reference(loss, inputs)[0].float()
-    tiny = want.abs() < 2.0**-126
-    torch.testing.assert_close(value[~tiny], want[~tiny], rtol=2e-5 if "^" in body else 5e-7, atol=0, equal_nan=True)
-    assert (value[tiny].abs() <= 2.0**-126).all()
-
-
-def test_sign_keeps_nan(build: Build) -> None:
-    loss = loss_of("loss f(x: real) = sign(x)")
-    value, _ = run(build(program_of(loss)), loss, (torch.tensor([-2.0, 0.0, 3.0, math.nan]),))
-    torch.testing.assert_close(value, torch.tensor([-1.0, 0.0, 1.0, math.nan]), equal_nan=True)
-
-
-def test_operators_of_literals_only(build: Build) -> None:
-    """The simplifier folds them, but a Program may hold them all the same."""
-    program = program_of(loss_of("loss f(x: real) = x"))
-    literals = {
-        "exp": (2.0,),
-        "pow": (3.0, 2.0),
-        "maximum": (1.0, 4.0),
-        "not": (0.0,),
-        "and": (1.0, 1.0),
-        "stop": (5.0,),
-    }
-    code = [Instr(f"v9{n}", OPS[op], args, "real", Rate.UNIFORM) for n, (op, args) in enumerate(literals.items())]
-    code += [Instr("v97", OPS["and"], ("v93", 1.0), "bool", Rate.UNIFORM)]
-    code += [Instr("v98", OPS["select"], ("v97", 1e-40, math.inf), "real", Rate.UNIFORM)]
-    for out, want in [("v90", math.exp(2)), ("v91", 9.0), ("v92", 4.0), ("v95", 5.0), ("v98", 1e-40)]:
-        module = build(replace(program, uniform=tuple(code), results=(("loss", out),), gradients=()))
-        value, _ = module.launch((torch.zeros(3),), torch.zeros(0), (), torch.ones(1))
-        torch.testing.assert_close(value, torch.full((3,), want), rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
 from glo_dsl.ir.expr import Apply, Expr, var, walk
@@ -50,8 +50,14 @@ def drawn() -> list[tuple[Loss, Arrays, dict[str, float]]]:
 
 
 def test_every_operator_is_drawn() -> None:
-    used = Counter(node.op.name for loss, _, _ in drawn() for node in walk([loss.expr]) if isinstance(node, Apply))
-    assert not set(OPS) - set(used)
+    missing = set(OPS)
+
+    def complete(loss: Loss) -> bool:
+        missing.difference_update(node.op.name for node in walk([loss.expr]) if isinstance(node, Apply))
+        return not missing
+
+    enough = settings(max_examples=3000, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    find(losses(max_depth=4), complete, settings=enough)  # raises if some operator never comes
 
 
 def test_most_losses_are_finite_on_most_inputs() -> None:
