@@ -24,22 +24,34 @@ INLINE double loss_baikal_wide(const glo_call *call, int64_t first, int64_t last
         const int v9 = (int)CLASS_INDEX(call, 1, r);
         const real v10 = in0[r * row0 + v9 * s0];
         real v1 = R(-INFINITY);
-        #pragma omp simd reduction(real_max : v1)
-        for (int c = 0; c < n_classes; c++) {
-            const real v0 = x0[c];
-            v1 = real_max(v1, v0);
+        for (int from = 0; from < n_classes; from += STRETCH) {
+            const int to = n_classes - from < STRETCH ? n_classes : from + STRETCH;
+            real part_v1 = R(-INFINITY);
+            #pragma omp simd reduction(real_max : part_v1)
+            for (int c = from; c < to; c++) {
+                const real v0 = x0[c];
+                part_v1 = real_max(part_v1, v0);
+            }
+            v1 = real_max(v1, part_v1);
         }
         const real v11 = (v10 - v1);
         real v3 = R(0);
         real v5 = R(0);
-        #pragma omp simd reduction(+ : v3) reduction(+ : v5)
-        for (int c = 0; c < n_classes; c++) {
-            const real v0 = x0[c];
-            const real v2 = (v0 - v1);
-            const real v4 = real_exp(v2);
-            kept_v4[c] = v4;
-            v3 += v2;
-            v5 += v4;
+        for (int from = 0; from < n_classes; from += STRETCH) {
+            const int to = n_classes - from < STRETCH ? n_classes : from + STRETCH;
+            real part_v3 = R(0);
+            real part_v5 = R(0);
+            #pragma omp simd reduction(+ : part_v3) reduction(+ : part_v5)
+            for (int c = from; c < to; c++) {
+                const real v0 = x0[c];
+                const real v2 = (v0 - v1);
+                const real v4 = real_exp(v2);
+                kept_v4[c] = v4;
+                part_v3 += v2;
+                part_v5 += v4;
+            }
+            v3 += part_v3;
+            v5 += part_v5;
         }
         const real v6 = real_log(v5);
         const real v7 = (classes * v6);

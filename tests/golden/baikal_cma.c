@@ -43,20 +43,30 @@ INLINE double loss_baikal_cma_wide(const glo_call *call, int64_t first, int64_t 
         const int v12 = (int)CLASS_INDEX(call, 1, r);
         const real v13 = in0[r * row0 + v12 * s0];
         real v1 = R(-INFINITY);
-        #pragma omp simd reduction(real_max : v1)
-        for (int c = 0; c < n_classes; c++) {
-            const real v0 = x0[c];
-            v1 = real_max(v1, v0);
+        for (int from = 0; from < n_classes; from += STRETCH) {
+            const int to = n_classes - from < STRETCH ? n_classes : from + STRETCH;
+            real part_v1 = R(-INFINITY);
+            #pragma omp simd reduction(real_max : part_v1)
+            for (int c = from; c < to; c++) {
+                const real v0 = x0[c];
+                part_v1 = real_max(part_v1, v0);
+            }
+            v1 = real_max(v1, part_v1);
         }
         const real v14 = (v13 - v1);
         real v4 = R(0);
-        #pragma omp simd reduction(+ : v4)
-        for (int c = 0; c < n_classes; c++) {
-            const real v0 = x0[c];
-            const real v2 = (v0 - v1);
-            const real v3 = real_exp(v2);
-            kept_v3[c] = v3;
-            v4 += v3;
+        for (int from = 0; from < n_classes; from += STRETCH) {
+            const int to = n_classes - from < STRETCH ? n_classes : from + STRETCH;
+            real part_v4 = R(0);
+            #pragma omp simd reduction(+ : part_v4)
+            for (int c = from; c < to; c++) {
+                const real v0 = x0[c];
+                const real v2 = (v0 - v1);
+                const real v3 = real_exp(v2);
+                kept_v3[c] = v3;
+                part_v4 += v3;
+            }
+            v4 += part_v4;
         }
         const real v5 = (R(1.0) / v4);
         const real v11 = real_log(v4);
@@ -68,20 +78,27 @@ INLINE double loss_baikal_cma_wide(const glo_call *call, int64_t first, int64_t 
         const real v48 = (-v47);
         real v9 = R(0);
         real v36 = R(0);
-        #pragma omp simd reduction(+ : v9) reduction(+ : v36)
-        for (int c = 0; c < n_classes; c++) {
-            const real v0 = x0[c];
-            const real v2 = (v0 - v1);
-            const real v3 = kept_v3[c];
-            const real v6 = (v3 * v5);
-            const real v7 = (p_c2 * v6);
-            const real v8 = real_log(v7);
-            const real v32 = (v11 - v2);
-            const real v33 = real_exp(v32);
-            kept_v33[c] = v33;
-            const real v35 = (v3 * v33);
-            v9 += v8;
-            v36 += v35;
+        for (int from = 0; from < n_classes; from += STRETCH) {
+            const int to = n_classes - from < STRETCH ? n_classes : from + STRETCH;
+            real part_v9 = R(0);
+            real part_v36 = R(0);
+            #pragma omp simd reduction(+ : part_v9) reduction(+ : part_v36)
+            for (int c = from; c < to; c++) {
+                const real v0 = x0[c];
+                const real v2 = (v0 - v1);
+                const real v3 = kept_v3[c];
+                const real v6 = (v3 * v5);
+                const real v7 = (p_c2 * v6);
+                const real v8 = real_log(v7);
+                const real v32 = (v11 - v2);
+                const real v33 = real_exp(v32);
+                kept_v33[c] = v33;
+                const real v35 = (v3 * v33);
+                part_v9 += v8;
+                part_v36 += v35;
+            }
+            v9 += part_v9;
+            v36 += part_v36;
         }
         const real v10 = (p_c1 * v9);
         const real v18 = (v10 - v17);

@@ -21,20 +21,30 @@ INLINE double loss_cross_entropy_wide(const glo_call *call, int64_t first, int64
         const int v6 = (int)CLASS_INDEX(call, 1, r);
         const real v7 = in0[r * row0 + v6 * s0];
         real v1 = R(-INFINITY);
-        #pragma omp simd reduction(real_max : v1)
-        for (int c = 0; c < n_classes; c++) {
-            const real v0 = x0[c];
-            v1 = real_max(v1, v0);
+        for (int from = 0; from < n_classes; from += STRETCH) {
+            const int to = n_classes - from < STRETCH ? n_classes : from + STRETCH;
+            real part_v1 = R(-INFINITY);
+            #pragma omp simd reduction(real_max : part_v1)
+            for (int c = from; c < to; c++) {
+                const real v0 = x0[c];
+                part_v1 = real_max(part_v1, v0);
+            }
+            v1 = real_max(v1, part_v1);
         }
         const real v8 = (v7 - v1);
         real v4 = R(0);
-        #pragma omp simd reduction(+ : v4)
-        for (int c = 0; c < n_classes; c++) {
-            const real v0 = x0[c];
-            const real v2 = (v0 - v1);
-            const real v3 = real_exp(v2);
-            kept_v3[c] = v3;
-            v4 += v3;
+        for (int from = 0; from < n_classes; from += STRETCH) {
+            const int to = n_classes - from < STRETCH ? n_classes : from + STRETCH;
+            real part_v4 = R(0);
+            #pragma omp simd reduction(+ : part_v4)
+            for (int c = from; c < to; c++) {
+                const real v0 = x0[c];
+                const real v2 = (v0 - v1);
+                const real v3 = real_exp(v2);
+                kept_v3[c] = v3;
+                part_v4 += v3;
+            }
+            v4 += part_v4;
         }
         const real v5 = real_log(v4);
         const real v9 = (v5 - v8);

@@ -29,21 +29,31 @@ INLINE double loss_focal_wide(const glo_call *call, int64_t first, int64_t last,
         const int v1 = (int)CLASS_INDEX(call, 1, r);
         const real v2 = in0[r * row0 + v1 * s0];
         real v3 = R(-INFINITY);
-        #pragma omp simd reduction(real_max : v3)
-        for (int c = 0; c < n_classes; c++) {
-            const real v0 = x0[c];
-            v3 = real_max(v3, v0);
+        for (int from = 0; from < n_classes; from += STRETCH) {
+            const int to = n_classes - from < STRETCH ? n_classes : from + STRETCH;
+            real part_v3 = R(-INFINITY);
+            #pragma omp simd reduction(real_max : part_v3)
+            for (int c = from; c < to; c++) {
+                const real v0 = x0[c];
+                part_v3 = real_max(part_v3, v0);
+            }
+            v3 = real_max(v3, part_v3);
         }
         const real v4 = (v2 - v3);
         const real v5 = real_exp(v4);
         real v8 = R(0);
-        #pragma omp simd reduction(+ : v8)
-        for (int c = 0; c < n_classes; c++) {
-            const real v0 = x0[c];
-            const real v6 = (v0 - v3);
-            const real v7 = real_exp(v6);
-            kept_v7[c] = v7;
-            v8 += v7;
+        for (int from = 0; from < n_classes; from += STRETCH) {
+            const int to = n_classes - from < STRETCH ? n_classes : from + STRETCH;
+            real part_v8 = R(0);
+            #pragma omp simd reduction(+ : part_v8)
+            for (int c = from; c < to; c++) {
+                const real v0 = x0[c];
+                const real v6 = (v0 - v3);
+                const real v7 = real_exp(v6);
+                kept_v7[c] = v7;
+                part_v8 += v7;
+            }
+            v8 += part_v8;
         }
         const real v9 = (R(1.0) / v8);
         const real v10 = (v5 * v9);

@@ -66,26 +66,38 @@ INLINE double loss_taylor3_wide(const glo_call *call, int64_t first, int64_t las
         const int v8 = (int)CLASS_INDEX(call, 1, r);
         real v1 = R(-INFINITY);
         real v71 = R(0);
-        #pragma omp simd reduction(real_max : v1) reduction(+ : v71)
-        for (int c = 0; c < n_classes; c++) {
-            const real v0 = x0[c];
-            const int v9 = (c == v8);
-            const real v10 = (v9 ? R(1.0) : R(0.0));
-            const real v11 = (v10 - p_th0);
-            const real v12 = (v11 * v11);
-            v1 = real_max(v1, v0);
-            v71 += v12;
+        for (int from = 0; from < n_classes; from += STRETCH) {
+            const int to = n_classes - from < STRETCH ? n_classes : from + STRETCH;
+            real part_v1 = R(-INFINITY);
+            real part_v71 = R(0);
+            #pragma omp simd reduction(real_max : part_v1) reduction(+ : part_v71)
+            for (int c = from; c < to; c++) {
+                const real v0 = x0[c];
+                const int v9 = (c == v8);
+                const real v10 = (v9 ? R(1.0) : R(0.0));
+                const real v11 = (v10 - p_th0);
+                const real v12 = (v11 * v11);
+                part_v1 = real_max(part_v1, v0);
+                part_v71 += v12;
+            }
+            v1 = real_max(v1, part_v1);
+            v71 += part_v71;
         }
         const real v72 = (v71 * v43);
         const real v76 = (v72 + v75);
         real v4 = R(0);
-        #pragma omp simd reduction(+ : v4)
-        for (int c = 0; c < n_classes; c++) {
-            const real v0 = x0[c];
-            const real v2 = (v0 - v1);
-            const real v3 = real_exp(v2);
-            kept_v3[c] = v3;
-            v4 += v3;
+        for (int from = 0; from < n_classes; from += STRETCH) {
+            const int to = n_classes - from < STRETCH ? n_classes : from + STRETCH;
+            real part_v4 = R(0);
+            #pragma omp simd reduction(+ : part_v4)
+            for (int c = from; c < to; c++) {
+                const real v0 = x0[c];
+                const real v2 = (v0 - v1);
+                const real v3 = real_exp(v2);
+                kept_v3[c] = v3;
+                part_v4 += v3;
+            }
+            v4 += part_v4;
         }
         const real v5 = (R(1.0) / v4);
         real v14 = R(0);
@@ -95,40 +107,57 @@ INLINE double loss_taylor3_wide(const glo_call *call, int64_t first, int64_t las
         real v31 = R(0);
         real v57 = R(0);
         real v69 = R(0);
-        #pragma omp simd reduction(+ : v14) reduction(+ : v18) reduction(+ : v23) reduction(+ : v27) reduction(+ : v31) reduction(+ : v57) reduction(+ : v69)
-        for (int c = 0; c < n_classes; c++) {
-            const int v9 = (c == v8);
-            const real v10 = (v9 ? R(1.0) : R(0.0));
-            const real v11 = (v10 - p_th0);
-            const real v12 = (v11 * v11);
-            const real v42 = (v41 * v11);
-            const real v44 = (v12 * v43);
-            const real v45 = (v42 + v44);
-            const real v49 = (v11 * v48);
-            const real v50 = (v47 + v49);
-            const real v3 = kept_v3[c];
-            const real v6 = (v3 * v5);
-            const real v7 = (v6 - p_th1);
-            const real v13 = (v7 * v12);
-            const real v16 = (v7 * v7);
-            const real v17 = (v11 * v16);
-            const real v26 = (v7 * v16);
-            const real v30 = (v7 * v11);
-            const real v40 = (v39 * v16);
-            const real v46 = (v40 + v45);
-            const real v51 = (v7 * v39);
-            const real v52 = (v50 + v51);
-            const real v53 = (v7 * v52);
-            const real v54 = (R(2.0) * v53);
-            const real v55 = (v46 + v54);
-            const real v56 = (v3 * v55);
-            v14 += v13;
-            v18 += v17;
-            v23 += v16;
-            v27 += v26;
-            v31 += v30;
-            v57 += v56;
-            v69 += v53;
+        for (int from = 0; from < n_classes; from += STRETCH) {
+            const int to = n_classes - from < STRETCH ? n_classes : from + STRETCH;
+            real part_v14 = R(0);
+            real part_v18 = R(0);
+            real part_v23 = R(0);
+            real part_v27 = R(0);
+            real part_v31 = R(0);
+            real part_v57 = R(0);
+            real part_v69 = R(0);
+            #pragma omp simd reduction(+ : part_v14) reduction(+ : part_v18) reduction(+ : part_v23) reduction(+ : part_v27) reduction(+ : part_v31) reduction(+ : part_v57) reduction(+ : part_v69)
+            for (int c = from; c < to; c++) {
+                const int v9 = (c == v8);
+                const real v10 = (v9 ? R(1.0) : R(0.0));
+                const real v11 = (v10 - p_th0);
+                const real v12 = (v11 * v11);
+                const real v42 = (v41 * v11);
+                const real v44 = (v12 * v43);
+                const real v45 = (v42 + v44);
+                const real v49 = (v11 * v48);
+                const real v50 = (v47 + v49);
+                const real v3 = kept_v3[c];
+                const real v6 = (v3 * v5);
+                const real v7 = (v6 - p_th1);
+                const real v13 = (v7 * v12);
+                const real v16 = (v7 * v7);
+                const real v17 = (v11 * v16);
+                const real v26 = (v7 * v16);
+                const real v30 = (v7 * v11);
+                const real v40 = (v39 * v16);
+                const real v46 = (v40 + v45);
+                const real v51 = (v7 * v39);
+                const real v52 = (v50 + v51);
+                const real v53 = (v7 * v52);
+                const real v54 = (R(2.0) * v53);
+                const real v55 = (v46 + v54);
+                const real v56 = (v3 * v55);
+                part_v14 += v13;
+                part_v18 += v17;
+                part_v23 += v16;
+                part_v27 += v26;
+                part_v31 += v30;
+                part_v57 += v56;
+                part_v69 += v53;
+            }
+            v14 += part_v14;
+            v18 += part_v18;
+            v23 += part_v23;
+            v27 += part_v27;
+            v31 += part_v31;
+            v57 += part_v57;
+            v69 += part_v69;
         }
         const real v15 = (p_th7 * v14);
         const real v19 = (p_th6 * v18);
