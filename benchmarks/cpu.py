@@ -132,7 +132,7 @@ def wrong(mine: Outcome, want: Outcome) -> str:
     """What is wrong with an outcome; empty if nothing is."""
     value_error = float((mine[0].double() - want[0]).abs() / want[0].abs())
     gradient_error = float((mine[1].double() - want[1]).abs().max() / want[1].abs().max())
-    if value_error < 1e-4 and gradient_error < 1e-4:
+    if value_error < 1e-5 and gradient_error < 1e-4:
         return ""
     return f"WRONG: relative error of the value {value_error:.1e}, of the gradient {gradient_error:.1e}"
 

@@ -108,7 +108,7 @@ def test_random_programs_in_c_agree_with_autograd(batch: int, quick_builds: None
     for case, kernel in zip(chosen, build(programs, double=True)):
         params = tuple({**case.loss.defaults, **case.params}[p.name] for p in case.loss.params)
         compared += check(case, *kernel.run(case.inputs, params, "none", -100))
-    assert compared > 3 * PROGRAMS  # that is, most numbers of most programs are determined
+    assert compared > 5 * PROGRAMS
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
@@ -120,7 +120,7 @@ def test_random_programs_in_torch_agree_with_autograd(batch: int) -> None:
         per_sample = {v.name for v in case.loss.inputs if v.type.per_sample}
         unsummed = {n: g if n in per_sample else g[None] for n, g in found.items()}
         compared += check(case, value, unsummed)
-    assert compared > 3 * PROGRAMS  # that is, most numbers of most programs are determined
+    assert compared > 5 * PROGRAMS
 
 
 # Branches that are not taken leave no trace.
