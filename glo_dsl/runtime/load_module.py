@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +12,11 @@ from glo_dsl.runtime.cache import fetch, key_of
 
 @lru_cache(maxsize=256)
 def load_module(text: str) -> ModuleType:
-    """The module of this text. The text comes from our printers: names in it are mangled, values are literals."""
+    """The module of this text. The text comes from our printers: names in it are mangled, values are literals.
+
+    It is not entered in `sys.modules`: nobody imports it by name, and Hypothesis draws literals from what stands there,
+    so that a test would draw other programs after other kernels have been loaded.
+    """
     key = key_of(text)
 
     def write(path: Path) -> None:
@@ -24,6 +27,5 @@ def load_module(text: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
