@@ -143,10 +143,6 @@ class Program:
         return any(i.rate == Rate.CLASS or i.kind == "class" for i in self.inputs) or any(p.passes for p in self.phases)
 
     @property
-    def real_inputs(self) -> tuple[Input, ...]:
-        return tuple(i for i in self.inputs if i.kind == "real")
-
-    @property
     def class_inputs(self) -> tuple[Input, ...]:
         return tuple(i for i in self.inputs if i.kind == "class")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from lark import Token, Tree
 
 from glo_dsl.errors import GloError
-from glo_dsl.ir.expr import Apply, Const, Expr, Hole, Var, apply, const, substitute, var, walk
+from glo_dsl.ir.expr import Apply, Const, Expr, Hole, Var, apply, substitute, var, walk
 from glo_dsl.ir.types import UNIFORM
 from glo_dsl.lang.definitions import losses_of
 from glo_dsl.lang.loss import Loss, Param
@@ -97,11 +97,6 @@ def with_coefficients(genotype: Expr, prefix: str = "c") -> tuple[Expr, tuple[Pa
         return apply("mul", coefficient(1.0), inner)
 
     return grow(genotype), tuple(params)
-
-
-def bake(expr: Expr, params: Sequence[Param], values: Sequence[float]) -> Expr:
-    """The expression with literals in place of the parameters."""
-    return substitute((expr,), {p.var: const(v) for p, v in zip(params, values)})[0]
 
 
 def _hole_tree(loss: Loss) -> Node:

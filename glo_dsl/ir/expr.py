@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 
 from glo_dsl.ir.ops import Op
 from glo_dsl.ir.table import OPS
-from glo_dsl.ir.types import ANY, CLASS, POSITION_TYPE, TRUTH, UNIFORM, UNIT, Interval, Type, make_type
+from glo_dsl.ir.types import ANY, POSITION_TYPE, TRUTH, UNIFORM, Interval, Type, make_type
 
 
 class Expr:
@@ -255,12 +255,7 @@ def _range(node: Expr, known: Mapping[Expr, Interval]) -> Interval:
             return ANY
 
 
-def has_class_axis(roots: Iterable[Expr]) -> bool:
-    """Whether anything under `roots` varies over classes."""
-    return any(CLASS in node.type.axes for node in walk(roots))
-
-
 __all__ = [
-    "CLASSES", "POSITION", "UNIT", "Apply", "Const", "Expr", "Hole", "Var", "apply", "const", "has_class_axis", "hole",
+    "CLASSES", "POSITION", "Apply", "Const", "Expr", "Hole", "Var", "apply", "const", "hole",
     "holes", "ranges", "rebuild", "size", "substitute", "total", "truth", "var", "variables", "walk",
 ]  # fmt: skip

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import reduce
 
-from glo_dsl.ir.expr import Apply, Const, Expr, Var, apply, const, substitute, total, walk
-from glo_dsl.ir.ops import Op
+from glo_dsl.ir.expr import Apply, Expr, Var, apply, const, total, walk
 from glo_dsl.passes.templates import reduces_its_adjoint, vjp
 
 Guard = tuple[Expr, bool]
@@ -63,14 +62,9 @@ def _propagate(node: Apply, adjoints: dict[Expr, Adjoint], needed: set[Expr]) ->
     for guards, g in parts.items():
         for place, arg in enumerate(node.args):
             if arg in needed:
-                contribution = _contribution(node, place, g, node.op)
+                contribution = vjp(node.op, place, node.args, node, g)
                 if contribution is not None:
                     _add(adjoints, arg, *_fit(contribution, _shortened(guards | _new_guard(node, place)), node, arg))
-
-
-def _contribution(node: Apply, place: int, g: Expr, op: Op) -> Expr | None:
-    """`g` may vary over fewer axes than the node: then it is the same for all classes, and `rebuild` counts them."""
-    return vjp(op, place, node.args, node, g)
 
 
 def _new_guard(node: Apply, place: int) -> Guards:
@@ -159,11 +153,3 @@ def _guarded(part: Expr, guards: Guards) -> Expr:
 def _sum(parts: Adjoint) -> Expr:
     terms = [_guarded(part, guards) for guards, part in parts.items()]
     return reduce(lambda a, b: apply("add", a, b), terms) if terms else const(0.0)
-
-
-def is_zero(expr: Expr) -> bool:
-    """Whether the expression is literally 0."""
-    return isinstance(expr, Const) and expr.value == 0.0
-
-
-__all__ = ["gradients", "is_zero", "substitute"]

@@ -14,8 +14,8 @@ from glo_dsl.runtime.cache import fetch, key_of
 def load_module(text: str) -> ModuleType:
     """The module of this text. The text comes from our printers: names in it are mangled, values are literals.
 
-    It is not entered in `sys.modules`: nobody imports it by name, and Hypothesis draws literals from what stands there,
-    so that a test would draw other programs after other kernels have been loaded.
+    It is not entered in `sys.modules`: nobody imports it by name, and property tests, which draw literals from the
+    modules they find there, would draw other programs after other kernels have been loaded.
     """
     key = key_of(text)
 

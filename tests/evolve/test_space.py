@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import glo_dsl as glo
-from glo_dsl.evolve.space import bake, space_of, with_coefficients
+from glo_dsl.evolve.space import space_of, with_coefficients
 from glo_dsl.evolve.variation import Vocabulary, random_tree
 from glo_dsl.ir.evaluate import evaluate
 from glo_dsl.ir.expr import apply, size
@@ -44,8 +44,8 @@ def test_coefficients_of_one_change_nothing_and_each_node_has_one() -> None:
     expr, params = with_coefficients(genotype)
     assert len(params) == size(genotype)
     row = np.random.default_rng(0).uniform(0.1, 1, (3, 4))
-    baked = bake(expr, params, [p.default for p in params])
-    values = evaluate([genotype, baked], {x: row, y: row**2}, 4)
+    defaults = {p.var: np.full((1, 1), p.default) for p in params}
+    values = evaluate([genotype, expr], {x: row, y: row**2, **defaults}, 4)
     np.testing.assert_allclose(values[0], values[1])
 
 

@@ -14,7 +14,6 @@ from glo_dsl.ir.expr import (
     Expr,
     apply,
     const,
-    has_class_axis,
     hole,
     holes,
     size,
@@ -110,7 +109,6 @@ def test_questions_about_expressions() -> None:
     f = hole("f", (X, Z))
     expr = apply("add", apply("sum", f), Y)
     assert variables([expr]) == [X, Z, Y] and holes([expr]) == [f]
-    assert has_class_axis([expr]) and not has_class_axis([Y])
     assert f.type is REAL_ROW
     assert "Apply add" in repr(expr) and "Var x" in repr(X)
 

@@ -45,7 +45,7 @@ class Case:
 @st.composite
 def cases(draw: Any) -> Case:
     loss = draw(losses(max_depth=4))
-    arrays = draw(arrays_for(loss, corners=("plain", "plain", "ties")))
+    arrays = draw(arrays_for(loss, rows=draw(st.integers(2, 5)), corners=("plain", "plain", "ties")))
     wrt = tuple(v.name for v in differentiable(loss))
     return Case(loss, tuple(torch.from_numpy(arrays[v.name]) for v in loss.inputs), draw(parameters_for(loss)), wrt)
 
