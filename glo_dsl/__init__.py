@@ -43,7 +43,7 @@ def load(path: str | Path) -> dict[str, Loss]:
         raise GloError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise GloError(f"{path} is not UTF-8 text") from None
-    return losses_of(text, str(path))
+    return losses_of(text, str(path), Path(path))
 
 
 def gradient(loss: Loss, wrt: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,56 +28,107 @@ class Source:
         return lines[number - 1].removesuffix("\r") if 0 < number <= len(lines) else ""
 
 
-class GloError(Exception):
-    """An error in a loss, with the place it stands at and, where we know one, a way out.
+ERROR, WARNING = "error", "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One thing to say about a text, with its place and, where we know one, a way out.
 
     Attributes:
         message: one lower-case sentence that shows the offending value.
         span: where it stands, or None when no text is involved.
         hint: what would be right, or None.
         source: the text that `span` counts in.
+        code: its name in the index of the manual, such as `unknown-name`; "" for what is not about a text.
+        severity: "error" or "warning".
+    """
+
+    message: str
+    span: Span | None = None
+    hint: str | None = None
+    source: Source | None = None
+    code: str = ""
+    severity: str = ERROR
+
+    def __str__(self) -> str:
+        hints = [f"  {line}" for line in self.hint.split("\n")] if self.hint else []
+        if self.span is None or self.source is None:
+            return "\n".join([self.message, *hints])
+        kind = "warning: " if self.severity == WARNING else ""
+        code = f" [{self.code}]" if self.code else ""
+        head = f"{self.source.name}:{self.span.line}:{self.span.column}: {kind}{self.message}{code}"
+        return "\n".join([head, *_excerpt(self.source.line(self.span.line), self.span), *hints])
+
+
+def _excerpt(line: str, span: Span, width: int = 100) -> list[str]:
+    """The source line and its caret, cut around the caret when the line is long."""
+    start = max(0, span.column - 1 - width // 2) if len(line) > width else 0
+    shown = "".join(c if c.isprintable() else " " for c in line[start : start + width])
+    column = span.column - 1 - start
+    carets = max(1, min(span.length, len(shown) - column))
+    dots = "..." if start else ""
+    return [f"  {dots}{shown}", "  " + " " * (len(dots) + column) + "^" * carets]
+
+
+class GloError(Exception):
+    """One or more errors in a loss; see `Diagnostic` for what is known of each.
+
+    `message`, `span`, `hint`, `source` and `code` are those of the first, `diagnostics` holds all.
 
     >>> import glo_dsl as glo
     >>> glo.loads("loss f(x: real) = exq(x)")
     Traceback (most recent call last):
-    glo_dsl.errors.GloError: <string>:1:19: no function exq
+    glo_dsl.errors.GloError: <string>:1:19: no function exq [unknown-function]
       loss f(x: real) = exq(x)
                         ^^^
       did you mean exp?
     """
 
     def __init__(
-        self, message: str, span: Span | None = None, hint: str | None = None, source: Source | None = None
-    ) -> None:
+        self, message: str, span: Span | None = None, hint: str | None = None, source: Source | None = None,
+        code: str = "",
+    ) -> None:  # fmt: skip
         super().__init__(message)
-        self.message = message
-        self.span = span
-        self.hint = hint
-        self.source = source
+        self.diagnostics: tuple[Diagnostic, ...] = (Diagnostic(message, span, hint, source, code),)
+
+    @classmethod
+    def of(cls, diagnostics: Iterable[Diagnostic]) -> GloError:
+        """All errors of a text as one exception."""
+        error = cls("")
+        error.diagnostics = tuple(diagnostics)
+        error.args = (error.message,)
+        return error
+
+    @property
+    def message(self) -> str:
+        return self.diagnostics[0].message
+
+    @property
+    def span(self) -> Span | None:
+        return self.diagnostics[0].span
+
+    @property
+    def hint(self) -> str | None:
+        return self.diagnostics[0].hint
+
+    @property
+    def source(self) -> Source | None:
+        return self.diagnostics[0].source
+
+    @property
+    def code(self) -> str:
+        return self.diagnostics[0].code
 
     def at(self, span: Span | None, source: Source | None = None) -> GloError:
         """The same error, placed; a place already known is kept."""
-        self.span = self.span or span
-        self.source = self.source or source
+        first = self.diagnostics[0]
+        placed = replace(first, span=first.span or span, source=first.source or source)
+        self.diagnostics = (placed, *self.diagnostics[1:])
         return self
 
     def __str__(self) -> str:
-        if self.span is None or self.source is None:
-            return self.message + (f"\n  {self.hint}" if self.hint else "")
-        head = f"{self.source.name}:{self.span.line}:{self.span.column}: {self.message}"
-        return "\n".join(
-            [head, *self._excerpt(self.source.line(self.span.line)), *([f"  {self.hint}"] * bool(self.hint))]
-        )
-
-    def _excerpt(self, line: str, width: int = 100) -> list[str]:
-        """The source line and its caret, cut around the caret when the line is long."""
-        assert self.span is not None
-        start = max(0, self.span.column - 1 - width // 2) if len(line) > width else 0
-        shown = "".join(c if c.isprintable() else " " for c in line[start : start + width])
-        column = self.span.column - 1 - start
-        carets = max(1, min(self.span.length, len(shown) - column))
-        dots = "..." if start else ""
-        return [f"  {dots}{shown}", "  " + " " * (len(dots) + column) + "^" * carets]
+        return "\n\n".join(str(diagnostic) for diagnostic in self.diagnostics)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:

@@ -125,7 +125,7 @@ def _labels(tree: Node, count: int) -> list[str]:
 
 def _header(loss: Loss, params: Sequence[Param], name: str) -> str:
     tree = _loss_tree(loss)
-    _, inputs, declared, _ = tree.children
+    inputs, declared = tree.children[1:3]
     text = loss.source.text
     parts = [_slice(text, inputs)]
     bounds = [_slice(text, declared)] if isinstance(declared, Tree) else []

@@ -36,7 +36,9 @@ class Op:
         unvaried: for a reduction or a row, its value when the argument does not vary over classes.
         word: how it is called in `.glo`; several rows may share a word and differ in arity.
         notation: infix or prefix sign and binding power, for operators that have one.
-        domain: condition on the arguments outside of which the value is not a finite number.
+        domain: condition on the arguments outside of which value or derivatives are not finite numbers.
+        needs: what an author is warned of, see `lang.domains`: conditions that must all hold for the value to be a
+            finite number in float32, each with alternatives after "or"; `domain` where nothing else is said.
         range: interval of the value from the intervals of the arguments.
         smooth: "smooth", "kink" (continuous) or "jump".
         commutes: whether swapping the two arguments changes nothing.
@@ -59,6 +61,7 @@ class Op:
     word: str = ""
     notation: tuple[str, int] | None = None
     domain: str = ""
+    needs: str = ""
     range: Range = anything
     smooth: str = "smooth"
     commutes: bool = False
@@ -98,18 +101,20 @@ class Op:
             GloError: arity, kind or axes do not fit.
         """
         if len(args) != self.arity:
-            raise GloError(f"{self.call} takes {count(self.arity, 'argument')}, got {len(args)}")
+            message = f"{self.call} takes {count(self.arity, 'argument')}, got {len(args)}"
+            raise GloError(message, code="argument-count")
         for place, (want, got) in enumerate(zip(self.kinds, args, strict=False)):
             if want != got.kind and want != "any":
-                raise GloError(f"{self._place(place)} must be {_noun(want)}, got {got}", hint=_hint(want, got))
+                message = f"{self._place(place)} must be {_noun(want)}, got {got}"
+                raise GloError(message, hint=_hint(want, got), code=f"{want}-expected")
         axes = frozenset[str]().union(*(a.axes for a in args))
         if self.name in ("eq", "ne") and args[0].kind != args[1].kind:
-            raise GloError(f"cannot compare {args[0]} with {args[1]}")
+            raise GloError(f"cannot compare {args[0]} with {args[1]}", code="comparison")
         if self.shape in ("reduce", "row", "gather") and not args[0].per_class:
             message = f"{self._place(0)} must have a class axis, got {args[0]}"
-            raise GloError(message, hint="it works over the entries of a real[C] value")
+            raise GloError(message, hint="it works over the entries of a real[C] value", code="row-expected")
         if self.shape == "gather" and args[1].per_class:
-            raise GloError(f"the index must be one class per sample, got {args[1]}")
+            raise GloError(f"the index must be one class per sample, got {args[1]}", code="row-as-index")
         if self.shape in ("reduce", "gather"):
             axes -= {CLASS}
         elif self.shape == "onehot":

@@ -41,23 +41,23 @@ ARITHMETIC = (
        notation=("-", 7), word="-", range=ranges.neg, about="minus"),
     Op("pow", R2, ("if b == 0 then 0 else g * b * a ^ (b - 1)", "if a == 0 and b >= 0 then 0 else g * out * log(a)"),
        "_pow({0}, {1})", "real_pow({0}, {1})", "torch.pow({0}, {1})", numeric.power,
-       notation=("^", 8), word="^", domain="a > 0", range=ranges.power, cost=40,
-       samples=((0.05, 3.0), (-2.0, 3.0)),
+       notation=("^", 8), word="^", domain="a > 0", needs="a >= 0 or b whole, a != 0 or b >= 0",
+       range=ranges.power, cost=40, samples=((0.05, 3.0), (-2.0, 3.0)),
        about="power; right-associative, binds tighter than a minus on its left; 0 ^ 0 = 1"),
 )  # fmt: skip
 
 ELEMENTARY = (
     Op("exp", R1, ("g * out",), "tl.exp({0})", "real_exp({0})", "torch.exp({0})", np.exp,
-       range=ranges.rising(np.exp), cost=12, about="e ^ a"),
+       needs="a <= 88", range=ranges.rising(np.exp), cost=12, about="e ^ a"),
     Op("expm1", R1, ("g * (out + 1)",), "_expm1({0})", "real_expm1({0})", "torch.expm1({0})", np.expm1,
-       range=ranges.rising(np.expm1), cost=30, about="e ^ a - 1, accurate near 0"),
+       needs="a <= 88", range=ranges.rising(np.expm1), cost=30, about="e ^ a - 1, accurate near 0"),
     Op("log", R1, ("g / a",), "tl.log({0})", "real_log({0})", "torch.log({0})", np.log,
        domain="a > 0", range=ranges.rising(np.log), cost=14, weight=3.0, samples=POSITIVE, about="natural logarithm"),
     Op("log1p", R1, ("g / (1 + a)",), "_log1p({0})", "real_log1p({0})", "torch.log1p({0})", np.log1p,
        domain="a > -1", range=ranges.rising(np.log1p), cost=18, samples=((-0.9, 3.0),),
        about="log(1 + a), accurate near 0"),
     Op("sqrt", R1, ("g / (2 * out)",), "tl.sqrt({0})", "real_sqrt({0})", "torch.sqrt({0})", np.sqrt,
-       domain="a > 0", range=ranges.rising(np.sqrt), cost=8, weight=2.0, samples=POSITIVE, about="square root"),
+       domain="a > 0", needs="a >= 0", range=ranges.sqrt, cost=8, weight=2.0, samples=POSITIVE, about="square root"),
     Op("square", R1, ("2 * g * a",), "({0} * {0})", "({0} * {0})", "torch.square({0})", np.square,
        range=ranges.square, weight=1.0, about="a * a"),
     Op("abs", R1, ("g * sign(a)",), "tl.abs({0})", "real_abs({0})", "torch.abs({0})", np.abs,
@@ -65,7 +65,7 @@ ELEMENTARY = (
     Op("sign", R1, ("0",), "_sign({0})", "real_sign({0})", "torch.sign({0})", np.sign,
        range=ranges.fixed(-1, 1), smooth="jump", about="-1, 0 or 1"),
     Op("floor", R1, ("0",), "tl.floor({0})", "real_floor({0})", "torch.floor({0})", np.floor,
-       range=ranges.rising(np.floor), smooth="jump", about="largest integer not above a"),
+       range=ranges.steps(np.floor), smooth="jump", about="largest integer not above a"),
     Op("sin", R1, ("g * cos(a)",), "tl.sin({0})", "real_sin({0})", "torch.sin({0})", np.sin,
        range=ranges.fixed(-1, 1), cost=20, about="sine"),
     Op("cos", R1, ("-(g * sin(a))",), "tl.cos({0})", "real_cos({0})", "torch.cos({0})", np.cos,
@@ -73,9 +73,9 @@ ELEMENTARY = (
     Op("tanh", R1, ("g * (1 - out * out)",), "_tanh({0})", "real_tanh({0})", "torch.tanh({0})", np.tanh,
        range=ranges.rising(np.tanh), cost=30, about="hyperbolic tangent"),
     Op("erf", R1, ("g * 1.1283791670955126 * exp(-(a * a))",), "tl.erf({0})", "real_erf({0})", "torch.erf({0})",
-       numeric.erf, range=ranges.fixed(-1, 1), cost=40, about="error function"),
+       numeric.erf, range=ranges.rising(numeric.erf), cost=40, about="error function"),
     Op("sigmoid", R1, ("g * out * (1 - out)",), "_sigmoid({0})", "real_sigmoid({0})", "torch.sigmoid({0})",
-       numeric.sigmoid, range=ranges.fixed(0, 1), cost=16, about="1 / (1 + exp(-a))"),
+       numeric.sigmoid, range=ranges.rising(numeric.sigmoid), cost=16, about="1 / (1 + exp(-a))"),
     Op("log_sigmoid", R1, ("g * sigmoid(-a)",), "(-_softplus(-{0}))", "(-real_softplus(-{0}))",
        "torch.nn.functional.logsigmoid({0})", numeric.log_sigmoid,
        range=ranges.rising(numeric.log_sigmoid), cost=32, about="log(sigmoid(a)), stable"),
@@ -83,7 +83,7 @@ ELEMENTARY = (
        "torch.logaddexp({0}, torch.zeros_like({0}))", numeric.softplus,
        range=ranges.rising(numeric.softplus), cost=32, about="log(1 + exp(a)), stable"),
     Op("relu", R1, ("if a > 0 then g else 0",), "_max({0}, 0.0)", "real_max({0}, R(0.0))", "torch.relu({0})",
-       lambda a: np.maximum(a, 0.0), range=ranges.rising(lambda a: np.maximum(a, 0.0)), smooth="kink",
+       lambda a: np.maximum(a, 0.0), range=ranges.relu, smooth="kink",
        about="max(a, 0); derivative 0 at 0"),
 )  # fmt: skip
 
@@ -107,7 +107,8 @@ CHOICE = (
        about="a kept within [b, c]; the gradient passes at the bounds"),
     Op("xlogy", R2, ("if a == 0 and b <= 0 then 0 else g * log(b)", "g * a / b"),
        "_xlogy({0}, {1})", "real_xlogy({0}, {1})", "torch.xlogy({0}, {1})", numeric.xlogy,
-       domain="b > 0", cost=18, samples=((-3.0, 3.0), (0.05, 3.0)), about="a * log(b), and 0 where a is 0"),
+       domain="b > 0", needs="b >= 0", cost=18, samples=((-3.0, 3.0), (0.05, 3.0)),
+       about="a * log(b), and 0 where a is 0"),
     _compare("lt", "<", np.less),
     _compare("le", "<=", np.less_equal),
     _compare("gt", ">", np.greater),
@@ -145,8 +146,8 @@ OVER_CLASSES = (
        shape="reduce", define="max(a) + log(sum(exp(a - max(a))))", unvaried="a + log(C)",
        range=ranges.logsumexp, about="log(sum(exp(a))), stable"),
     Op("softmax", R1, ("out * (g - sum(g * out))",), "", "", "torch.softmax({0}, -1)", numeric.softmax,
-       shape="row", define="exp(a - max(a)) * (1 / sum(exp(a - max(a))))", unvaried="1 / C", range=ranges.fixed(0, 1),
-       about="exp(a) / sum(exp(a)), stable"),
+       shape="row", define="exp(a - max(a)) * (1 / sum(exp(a - max(a))))", unvaried="1 / C",
+       range=lambda _: ranges.SOFTMAX, about="exp(a) / sum(exp(a)), stable"),
     Op("log_softmax", R1, ("g - softmax(a) * sum(g)",), "", "", "torch.log_softmax({0}, -1)", numeric.log_softmax,
        shape="row", define="(a - max(a)) - log(sum(exp(a - max(a))))", unvaried="-log(C)",
        range=ranges.fixed(-np.inf, 0), about="log(softmax(a)), stable"),
@@ -176,10 +177,10 @@ def function(word: str, arity: int) -> Op:
     """
     rows = _BY_CALL.get(word, []) if word in FUNCTIONS else []
     if not rows:
-        raise GloError(f"no function {word}")
+        raise GloError(f"no function {word}", code="unknown-function")
     for row in rows:
         if row.arity == arity:
             return row
     arities = " or ".join(str(arity) for arity in sorted(row.arity for row in rows))
     plural = "" if arities == "1" else "s"
-    raise GloError(f"{word} takes {arities} argument{plural}, got {arity}")
+    raise GloError(f"{word} takes {arities} argument{plural}, got {arity}", code="argument-count")

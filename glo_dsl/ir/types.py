@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 
@@ -53,27 +54,52 @@ POSITION_TYPE = make_type("class", frozenset({CLASS}))
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A closed interval of the extended reals; an end at infinity is open (the value itself stays finite).
+    """An interval of the reals. An end may be open, that is, not belong to it; an end at infinity always is.
 
-    >>> Interval(0, 1).within(Interval(-1, 1))
-    True
+    >>> Interval(0, 1).within(Interval(-1, 1)), str(Interval(0, INF, open_lo=True))
+    (True, '(0, inf)')
     """
 
     lo: float
     hi: float
+    open_lo: bool = False
+    open_hi: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lo", self.lo + 0.0)  # -0 is 0
+        object.__setattr__(self, "hi", self.hi + 0.0)
+        object.__setattr__(self, "open_lo", self.open_lo or self.lo == -INF)
+        object.__setattr__(self, "open_hi", self.open_hi or self.hi == INF)
+
+    @property
+    def empty(self) -> bool:
+        return self.lo > self.hi or (self.lo == self.hi and (self.open_lo or self.open_hi))
 
     def within(self, other: Interval) -> bool:
         return other.lo <= self.lo and self.hi <= other.hi
 
     def contains(self, value: float) -> bool:
-        return self.lo <= value <= self.hi
+        """Whether a number lies in it; infinite ends count, because a limit may be passed for a value."""
+        above = value > self.lo or (value == self.lo and not (self.open_lo and math.isfinite(value)))
+        below = value < self.hi or (value == self.hi and not (self.open_hi and math.isfinite(value)))
+        return above and below
+
+    def meets(self, other: Interval) -> bool:
+        """Whether some number lies in both."""
+        return not self.meet(other).empty
+
+    def meet(self, other: Interval) -> Interval:
+        """What lies in both; may be empty."""
+        lo, open_lo = max((self.lo, self.open_lo), (other.lo, other.open_lo))
+        hi, closed_hi = min((self.hi, not self.open_hi), (other.hi, not other.open_hi))
+        return Interval(lo, hi, open_lo, not closed_hi)
 
     @property
     def bounded(self) -> bool:
         return self.lo > -INF and self.hi < INF
 
     def __str__(self) -> str:
-        return f"[{self.lo:g}, {self.hi:g}]"
+        return f"{'(' if self.open_lo else '['}{self.lo:g}, {self.hi:g}{')' if self.open_hi else ']'}"
 
 
 INF = float("inf")

@@ -1,209 +1,225 @@
-"""A whole `.glo` text to its losses: types of inputs, defaults and bounds of parameters, the check of the body."""
+"""A whole `.glo` text to its losses, what it claims of them, and everything that there is to say about it."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from lark import Token, Tree
 
-from glo_dsl.errors import GloError, Source, did_you_mean
-from glo_dsl.ir.expr import Apply, Const, Expr, Var, var, walk
-from glo_dsl.ir.types import (
-    ANY,
-    BOOL,
-    BOOL_ROW,
-    CLASS,
-    CLASS_INDEX,
-    REAL,
-    REAL_ROW,
-    UNIFORM,
-    UNIT,
-    Interval,
-    Type,
-    make_type,
-)
-from glo_dsl.lang.elaborate import Def, Elaborator
-from glo_dsl.lang.loss import Loss, Param
-from glo_dsl.lang.syntax import Node, parse, span_of
+from glo_dsl.errors import ERROR, Diagnostic, GloError, Source
+from glo_dsl.ir.expr import Expr, walk
+from glo_dsl.lang.claims import Claims
+from glo_dsl.lang.comments import doc_above, written_with_doc
+from glo_dsl.lang.elaborate import BROKEN, Elaborator, Names
+from glo_dsl.lang.headers import Headers
+from glo_dsl.lang.imports import Importer
+from glo_dsl.lang.lint import lint
+from glo_dsl.lang.loss import Example, Law, Loss
+from glo_dsl.lang.syntax import Node, Parsed, parse_file, span_of
+from glo_dsl.lang.unit import Function, Unit, functions_of
 
 MAX_NODES = 100_000
 """Distinct nodes that a loss may have."""
 
-TYPES: dict[tuple[str, bool], tuple[Type, Interval]] = {
-    ("real", False): (REAL, ANY), ("real", True): (REAL_ROW, ANY), ("prob", True): (REAL_ROW, UNIT),
-    ("class", True): (CLASS_INDEX, ANY), ("bool", False): (BOOL, ANY), ("bool", True): (BOOL_ROW, ANY),
-}  # fmt: skip
+MAX_DIAGNOSTICS = 200
+"""What is said about one file at most."""
 
 
-def losses_of(text: str, name: str = "<string>") -> dict[str, Loss]:
-    """The losses of a `.glo` text, by name, in the order of the text.
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A file that was read as far as it can be.
+
+    Attributes:
+        losses: those without errors, by name, in the order of the text.
+        diagnostics: everything there is to say, in the order of the text.
+        unit: the names of the file.
+    """
+
+    source: Source
+    losses: dict[str, Loss]
+    diagnostics: tuple[Diagnostic, ...]
+    unit: Unit
+
+    @property
+    def errors(self) -> tuple[Diagnostic, ...]:
+        return tuple(d for d in self.diagnostics if d.severity == ERROR)
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        return tuple(d for d in self.diagnostics if d.severity != ERROR)
+
+
+def losses_of(text: str, name: str = "<string>", path: Path | None = None) -> dict[str, Loss]:
+    """The losses of a `.glo` text, by name, in the order of the text. `path` is where its imports are looked up from.
 
     Raises:
-        GloError: the first thing that is wrong, with its place.
+        GloError: with everything that is wrong, each with its place.
 
     >>> list(losses_of("loss mse(p: real, y: real) = (p - y) ^ 2"))
     ['mse']
     """
+    module = check(text, name, path, warn=False)
+    if module.errors:
+        raise GloError.of(module.errors)
+    return module.losses
+
+
+def check(text: str, name: str = "<string>", path: Path | None = None, warn: bool = True) -> Module:
+    """Reads a `.glo` text as far as possible. What is wrong or suspicious is in the result; nothing is raised.
+
+    >>> [d.message for d in check("loss f(x: real, y: real) = lgo(x)  loss g(x: real) = sum(x)").diagnostics]
+    ['no function lgo', 'the argument of sum must have a class axis, got real']
+    """
     source = Source(text, name)
-    tree = parse(source)
-    elaborator = Elaborator(source)
-    losses: dict[str, Loss] = {}
-    for node in _definitions(tree, "def"):
-        _add_def(elaborator, node)
-    for node in _definitions(tree, "loss"):
-        token = node.children[0]
-        assert isinstance(token, Token)
-        if str(token) in losses:
-            raise GloError(f"{token} is defined twice", span_of(token), source=source)
-        losses[str(token)] = _loss(elaborator, node, token)
-    return losses
+    parsed = parse_file(source)
+    unit = Unit(source, path, lost=parsed.lost)
+    checker = _Checker(unit, list(parsed.errors), warn)
+    try:
+        losses = checker.run(parsed)
+    except GloError as error:  # a limit: what comes behind is not read
+        checker.diagnostics += error.diagnostics
+        losses = {}
+    return Module(source, losses, _in_order(checker.diagnostics), unit)
 
 
-def _definitions(tree: Node, kind: str) -> list[Node]:
-    return [node for node in tree.children if isinstance(node, Tree) and node.data == kind]
+def _in_order(found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Each diagnostic once, by place; warnings about what is wrong anyway would only distract."""
+    unique = list({(d.code, d.span, d.message): d for d in found}.values())
+    wrong = {d.span.line for d in unique if d.severity == ERROR and d.span}
+    kept = [d for d in unique if d.severity == ERROR or not (d.span and d.span.line in wrong)]
+    kept.sort(key=lambda d: (d.span.line, d.span.column) if d.span else (0, 0))
+    return tuple(kept[:MAX_DIAGNOSTICS])
 
 
-def _add_def(elaborator: Elaborator, node: Node) -> None:
-    token, names, body = node.children
-    assert isinstance(token, Token)
-    if str(token) in elaborator.defs:
-        raise GloError(f"{token} is defined twice", span_of(token), source=elaborator.source)
-    parameters = [n for n in names.children if isinstance(n, Token)] if isinstance(names, Tree) else []
-    for place, parameter in enumerate(parameters):
-        elaborator.reserve(parameter)
-        if parameter in parameters[:place]:
-            raise GloError(f"{parameter} is declared twice", span_of(parameter), source=elaborator.source)
-    elaborator.defs[str(token)] = Def(str(token), tuple(str(n) for n in parameters), body)
+class _Checker:
+    """Reads the definitions of one file."""
+
+    def __init__(self, unit: Unit, diagnostics: list[Diagnostic], warn: bool) -> None:
+        self.unit, self.diagnostics, self.warn = unit, diagnostics, warn
+        self.elaborator = Elaborator(unit, diagnostics)
+        self.headers = Headers(self.elaborator)
+
+    def run(self, parsed: Parsed) -> dict[str, Loss]:
+        """The losses that are right, with their laws and examples."""
+        Importer(self.unit, self.diagnostics).resolve(self.unit, parsed.definitions)
+        own = self._functions(parsed)
+        losses = {f.name: loss for f in own if f.is_loss and (loss := self._loss(f)) is not None}
+        claims = Claims(self.elaborator, self.headers)
+        laws: dict[str, list[Law]] = {}
+        examples: dict[str, list[Example]] = {}
+        for node in parsed.definitions:
+            if node.data == "law":
+                self._law(claims, node, laws)
+            elif node.data == "example" and (example := claims.example(node)) is not None:
+                examples.setdefault(example.loss, []).append(example)
+        self._unused_defs(own)
+        return {
+            name: replace(loss, laws=tuple(laws.get(name, ())), examples=tuple(examples.get(name, ())))
+            for name, loss in losses.items()
+        }
+
+    def _functions(self, parsed: Parsed) -> list[Function]:
+        """The functions of the file, in the order of the text, of equal names the first."""
+        for function in functions_of(self.unit, parsed.definitions):
+            name = function.node.children[0]
+            assert isinstance(name, Token)
+            if name in self.unit.functions:
+                self.elaborator.say("defined-twice", f"{name} is defined twice", name)
+                continue
+            self.unit.functions[function.name] = function
+            if not function.is_loss:
+                self._check_arguments(function)
+        return list(self.unit.functions.values())
+
+    def _check_arguments(self, function: Function) -> None:
+        for place, argument in enumerate(function.names):
+            self.elaborator.reserve(argument)
+            if argument in function.names[:place]:
+                self.elaborator.say("declared-twice", f"{argument} is declared twice", argument)
+
+    def _law(self, claims: Claims, node: Node, laws: dict[str, list[Law]]) -> None:
+        law = claims.law(node)
+        if law is None:
+            return
+        about, label = str(node.children[0]), node.children[1]
+        assert isinstance(label, Token)
+        if any(other.name == law.name for other in laws.get(about, [])):
+            self.elaborator.say("defined-twice", f"{law.name} is defined twice", label)
+        laws.setdefault(about, []).append(law)
+
+    def _loss(self, function: Function) -> Loss | None:
+        name, _, _, _, per_tree = function.node.children
+        assert isinstance(name, Token)
+        if not function.names:
+            hint = f"for example: loss {name}(z: real[C], t: class[C]) = ..."
+            self.elaborator.say("no-inputs", f"{name} has no inputs", name, hint)
+            return None
+        before = len(self.errors())
+        self.elaborator.places = {}
+        scope = Names(self.headers.scope(function))
+        expr = self.elaborator.expression(function.body, scope)
+        per = self._per(per_tree, scope)
+        if expr is not BROKEN:
+            self._check_body(expr, function.body)
+        if function.header is None or expr is BROKEN or per is BROKEN or len(self.errors()) > before:
+            return None
+        source = self.unit.source
+        loss = Loss(
+            function.name, function.header.inputs, function.header.params, expr,
+            written_with_doc(source, function.node), doc_above(source, function.node), source, span_of(name), per,
+        )  # fmt: skip
+        if self.warn:
+            self._unread(function, scope)
+            self.diagnostics += lint(loss, self.elaborator.places)
+        return loss
+
+    def errors(self) -> list[Diagnostic]:
+        return [d for d in self.diagnostics if d.severity == ERROR]
+
+    def _per(self, tree: object, scope: Names) -> Expr | None:
+        if not isinstance(tree, Tree):
+            return None
+        (body,) = tree.children
+        per = self.elaborator.expression(body, scope)
+        if per is not BROKEN and (per.type.kind != "real" or per.type.per_class):
+            hint = "reduce it with sum or mean" if per.type.per_class else None
+            self.elaborator.say(
+                "per-type", f"what stands after per is {per.type}; it is one number per sample", body, hint
+            )
+            return BROKEN
+        return per
+
+    def _check_body(self, expr: Expr, tree: Node | Token) -> None:
+        say = self.elaborator.say
+        if expr.type.kind != "real":
+            hint = "write: if condition then 1 else 0" if expr.type.kind == "bool" else None
+            say("body-kind", f"the body has type {expr.type}; a loss is a real number", tree, hint)
+        elif expr.type.per_class:
+            message = f"the body has type {expr.type}; a loss is one number per sample"
+            say("body-per-class", message, tree, "reduce it with sum or mean")
+        nodes = sum(1 for _ in walk((expr,)))
+        if nodes > MAX_NODES:
+            say("too-many-nodes", f"the loss has {nodes} nodes; the limit is {MAX_NODES}", tree)
+
+    def _unread(self, function: Function, scope: Names) -> None:
+        """Warns of inputs and parameters that the body does not mention."""
+        for declared in (function.node.children[1], function.node.children[2]):
+            for child in declared.children if isinstance(declared, Tree) else ():
+                if isinstance(child, Tree) and isinstance(name := child.children[0], Token):
+                    kind = "input" if child.data == "input" else "parameter"
+                    self.elaborator.check_read(name, scope, f"unused-{kind}", f"{function.name} does not use {name}")
+
+    def _unused_defs(self, own: list[Function]) -> None:
+        """Checks the names in defs that nothing calls: their types are not known, and all the rest is."""
+        for function in own:
+            if not function.is_loss and function not in self.elaborator.used:
+                scope = Names({str(name): BROKEN for name in function.names})
+                self.elaborator.expression(function.body, scope)
+                for name in function.names:
+                    message = f"{function.name} does not use its argument {name}"
+                    self.elaborator.check_read(name, scope, "unused-argument", message)
 
 
-def _loss(elaborator: Elaborator, node: Node, token: Token) -> Loss:
-    _, inputs_tree, params_tree, body_tree = node.children
-    scope: dict[str, Expr] = {}
-    inputs = tuple(_input(elaborator, child, scope) for child in _trees(inputs_tree))
-    if not inputs:
-        hint = f"for example: loss {token}(z: real[C], t: class[C]) = ..."
-        raise GloError(f"{token} has no inputs", span_of(token), hint, elaborator.source)
-    params = tuple(_param(elaborator, child, scope) for child in _trees(params_tree))
-    expr = elaborator.expression(body_tree, scope)
-    _check_body(elaborator.source, expr, body_tree)
-    text, doc = _text_and_doc(elaborator.source.text, node)
-    return Loss(str(token), inputs, params, expr, text, doc, elaborator.source, span_of(token))
-
-
-def _trees(node: object) -> list[Node]:
-    return [child for child in node.children if isinstance(child, Tree)] if isinstance(node, Tree) else []
-
-
-def _declare(elaborator: Elaborator, name: Token, scope: dict[str, Expr], value: Var) -> Var:
-    elaborator.reserve(name)
-    if str(name) in scope:
-        raise GloError(f"{name} is declared twice", span_of(name), source=elaborator.source)
-    scope[str(name)] = value
-    return value
-
-
-def _input(elaborator: Elaborator, node: Node, scope: dict[str, Expr]) -> Var:
-    name, type_tree, domain_tree = node.children
-    assert isinstance(name, Token) and isinstance(type_tree, Tree)
-    kind, interval = _type(elaborator, type_tree)
-    if isinstance(domain_tree, Tree):
-        if kind.kind != "real":
-            raise GloError(f"{kind} has no domain to narrow", span_of(domain_tree), source=elaborator.source)
-        interval = _domain(elaborator, domain_tree)
-    return _declare(elaborator, name, scope, var(str(name), kind, interval))
-
-
-def _type(elaborator: Elaborator, node: Node) -> tuple[Type, Interval]:
-    shared, word, axis = node.children
-    assert isinstance(word, Token)
-    if axis is not None and str(axis) != "C":
-        raise GloError(f"unknown axis {axis}", span_of(node), "the class axis is written [C]", elaborator.source)
-    found = TYPES.get((str(word), axis is not None))
-    if found is None:
-        kinds = {kind for kind, _ in TYPES}
-        hint = did_you_mean(str(word), kinds) or "types are real, real[C], prob[C], class[C], bool and bool[C]"
-        if str(word) in kinds:
-            hint = f"write {word}" if axis is not None else f"write {word}[C]"
-        raise GloError(f"unknown type {word}{'[C]' if axis else ''}", span_of(node), hint, elaborator.source)
-    if shared is None:
-        return found
-    if found[0].kind == "class":
-        raise GloError("a class index varies over the batch", span_of(node), "leave out shared", elaborator.source)
-    if not found[0].per_class:
-        hint = "one number for the whole batch is a parameter: loss name(inputs; parameter = 1)"
-        raise GloError(f"shared {word} has nothing to vary over", span_of(node), hint, elaborator.source)
-    return make_type(found[0].kind, found[0].axes & {CLASS}), found[1]
-
-
-def _param(elaborator: Elaborator, node: Node, scope: dict[str, Expr]) -> Param:
-    name, default_tree, domain_tree = node.children
-    assert isinstance(name, Token)
-    default = _number(elaborator, default_tree)
-    domain = _domain(elaborator, domain_tree) if isinstance(domain_tree, Tree) else ANY
-    if not domain.contains(default):
-        message = f"the default {default:g} of {name} is outside {domain}"
-        raise GloError(message, span_of(node), source=elaborator.source)
-    value = _declare(elaborator, name, scope, var(str(name), UNIFORM, domain))
-    return Param(value, default)
-
-
-def _domain(elaborator: Elaborator, node: Node) -> Interval:
-    lo, hi = (_number(elaborator, child) for child in node.children)
-    if not lo <= hi:
-        raise GloError(f"[{lo:g}, {hi:g}] is empty", span_of(node), "write the smaller bound first", elaborator.source)
-    return Interval(lo, hi)
-
-
-def _number(elaborator: Elaborator, node: object) -> float:
-    """The value of an expression over literals."""
-    assert isinstance(node, Tree | Token)
-    value = constant_value(elaborator.expression(node, {}))
-    if value is None or math.isnan(value):
-        raise GloError("a number is due here", span_of(node), source=elaborator.source)
-    return value
-
-
-def constant_value(expr: Expr) -> float | None:
-    """The value of an expression of literals and arithmetic, or None when it depends on anything else."""
-    values: dict[Expr, float] = {}
-    for node in walk((expr,)):
-        match node:
-            case Const():
-                values[node] = node.value
-            case Apply() if node.op.elementwise and node.op.numpy and all(a in values for a in node.args):
-                import numpy as np
-
-                with np.errstate(all="ignore"):
-                    values[node] = float(node.op.numpy(*(np.float64(values[a]) for a in node.args)))
-            case _:
-                return None
-    return values[expr]
-
-
-def _check_body(source: Source, expr: Expr, tree: object) -> None:
-    assert isinstance(tree, Tree | Token)
-    if expr.type.kind != "real":
-        hint = "write: if condition then 1 else 0" if expr.type.kind == "bool" else None
-        raise GloError(f"the body has type {expr.type}; a loss is a real number", span_of(tree), hint, source)
-    if expr.type.per_class:
-        raise GloError(f"the body has type {expr.type}; a loss is one number per sample", span_of(tree),
-                       "reduce it with sum or mean", source)  # fmt: skip
-    nodes = sum(1 for _ in walk((expr,)))
-    if nodes > MAX_NODES:
-        raise GloError(f"the loss has {nodes} nodes; the limit is {MAX_NODES}", span_of(tree), source=source)
-
-
-def _text_and_doc(text: str, node: Node) -> tuple[str, str]:
-    """The definition as written with the comment block directly above it, and that block's words."""
-    lines = text.split("\n")
-    first = node.meta.line - 1
-    alone = not lines[first][: node.meta.column - 1].strip()
-    start = first
-    while alone and start > 0 and lines[start - 1].lstrip().startswith("#"):
-        start -= 1
-    comments = [line.strip().lstrip("#").strip() for line in lines[start:first]]
-    offset = sum(len(line) + 1 for line in lines[:start]) if alone else node.meta.start_pos
-    line_end = text.find("\n", node.meta.end_pos)
-    tail = text[node.meta.end_pos : line_end if line_end >= 0 else len(text)]
-    end = node.meta.end_pos + (len(tail.rstrip()) if tail.lstrip().startswith("#") else 0)
-    return text[offset:end], "\n".join(comments)
+__all__ = ["MAX_NODES", "Module", "check", "losses_of"]

@@ -1,207 +1,150 @@
-"""Parse tree to typed expressions: names are looked up, definitions inlined, types checked."""
+"""What a call means: functions put in place, and the whole of an expression with it."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from lark import Token, Tree
+from lark import Token
 
 from glo_dsl.errors import GloError, Source, did_you_mean
-from glo_dsl.ir.expr import CLASSES, Const, Expr, apply, const, hole, truth
+from glo_dsl.ir.expr import Const, Expr, Var, const
 from glo_dsl.ir.ops import count
-from glo_dsl.ir.table import FUNCTIONS, OPS, function
-from glo_dsl.lang.syntax import Node, parse, span_of
-from glo_dsl.lang.trampoline import Steps, run
-
-CONSTANTS: dict[str, Expr] = {"pi": const(math.pi), "inf": const(math.inf), "nan": const(math.nan), "C": CLASSES}
-
-MAX_TERMS = 200_000
-"""Terms that one file may expand to, those of definitions counted for every distinct call."""
-
-Scope = Mapping[str, Expr]
-Names = dict[str, Expr]
-"""The names in scope. A `let` adds to it and takes back what it added: thousands nested must not copy it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Def:
-    """A function of the file: its parameters and the tree of its body."""
-
-    name: str
-    names: tuple[str, ...]
-    body: Node | Token
+from glo_dsl.ir.table import FUNCTIONS, function
+from glo_dsl.lang.syntax import Node, parse
+from glo_dsl.lang.terms import BROKEN, CONSTANTS, MAX_TERMS, Names, Place, Scope, Terms, token_at
+from glo_dsl.lang.trampoline import Steps
+from glo_dsl.lang.unit import Function, Header, Unit, trees
 
 
 @dataclass
-class Elaborator:
-    """Turns trees of one source into expressions.
+class Elaborator(Terms):
+    """Turns trees of one file into expressions.
 
-    A call of a definition is expanded once per distinct arguments, so that nested definitions cost what their
-    results hold, not what their text unrolls to.
+    A call of a function is expanded once per distinct arguments, so that nested functions cost what their results
+    hold, not what their text unrolls to.
+
+    Attributes:
+        header_of: declares the inputs and parameters of a loss that is called.
+        given: what a parameter of a loss is in calls that do not set it; its default, if it is not here.
+        used: functions that were called.
     """
 
-    source: Source
-    defs: dict[str, Def] = field(default_factory=dict)
+    header_of: Callable[[Function], Header | None] = lambda _: None
+    given: dict[tuple[Function, str], Expr] = field(default_factory=dict)
+    used: set[Function] = field(default_factory=set)
     _expanded: dict[tuple[object, ...], Expr] = field(default_factory=dict)
-    _expanding: list[str] = field(default_factory=list)
-    _terms: int = 0
-
-    def expression(self, tree: Node | Token, scope: Scope) -> Expr:
-        """The expression that `tree` means where `scope` names the local values.
-
-        Raises:
-            GloError: an unknown name, a wrong number of arguments, kinds or axes that do not fit.
-        """
-        return run(self._expr(tree, dict(scope)))
-
-    def _expr(self, tree: Node | Token, scope: Names) -> Steps[Expr]:
-        self._terms += 1
-        if self._terms > MAX_TERMS:
-            raise self._fail(f"the file expands to more than {MAX_TERMS} terms", tree)
-        if isinstance(tree, Token):
-            return self._name(tree, scope)
-        special: Callable[[Node, Names], Steps[Expr]] | None = getattr(self, f"_{tree.data}_tree", None)
-        if special is not None:
-            meaning: Expr = yield special(tree, scope)
-            return meaning
-        args = []
-        for child in tree.children:
-            args.append((yield self._expr(child, scope)))
-        return self._apply(tree.data, args, tree)
-
-    def _apply(self, name: str, args: list[Expr], tree: Node) -> Expr:
-        try:
-            return apply(OPS[name], *args)
-        except GloError as error:
-            raise error.at(span_of(tree), self.source) from None
-
-    def _fail(self, message: str, where: Node | Token, hint: str | None = None) -> GloError:
-        return GloError(message, span_of(where), hint, self.source)
-
-    def _name(self, token: Token, scope: Names) -> Expr:
-        found = scope.get(str(token), CONSTANTS.get(str(token)))
-        if found is not None:
-            return found
-        if str(token) in self.defs or str(token) in FUNCTIONS:
-            raise self._fail(f"{token} is a function", token, f"call it: {token}(...)")
-        hint = did_you_mean(str(token), [*scope, *CONSTANTS])
-        if hint is None and 0 < len(scope) <= 8:
-            hint = f"the names here are {', '.join(scope)}"
-        raise self._fail(f"unknown name {token}", token, hint)
-
-    # One method for each tree that is more than an operator applied to its children.
-
-    def _name_tree(self, tree: Node, scope: Names) -> Steps[Expr]:
-        return self._name(_token(tree, 0), scope)
-        yield
-
-    def _number_tree(self, tree: Node, scope: Names) -> Steps[Expr]:
-        value = float(_token(tree, 0))
-        if math.isinf(value):
-            raise self._fail(f"{_token(tree, 0)} is too large for a float64", tree)
-        return const(value)
-        yield
-
-    def _true_tree(self, tree: Node, scope: Names) -> Steps[Expr]:
-        return truth(True)
-        yield
-
-    def _false_tree(self, tree: Node, scope: Names) -> Steps[Expr]:
-        return truth(False)
-        yield
-
-    def _group_tree(self, tree: Node, scope: Names) -> Steps[Expr]:
-        inside: Expr = yield self._expr(tree.children[0], scope)
-        return inside
-
-    def _neg_tree(self, tree: Node, scope: Names) -> Steps[Expr]:
-        body = tree.children[0]
-        value: Expr = yield self._expr(body, scope)
-        literal = isinstance(body, Tree) and (body.data == "number" or _is_infinity(body))
-        if literal and isinstance(value, Const):  # a minus directly before a number belongs to the number
-            return const(-value.value)
-        return self._apply("neg", [value], tree)
-
-    def _let_tree(self, tree: Node, scope: Names) -> Steps[Expr]:
-        hidden: list[tuple[str, Expr | None]] = []
-        for binding in tree.children[:-1]:
-            assert isinstance(binding, Tree)
-            name = _token(binding, 0)
-            self.reserve(name)
-            value: Expr = yield self._expr(binding.children[1], scope)
-            hidden.append((str(name), scope.get(str(name))))
-            scope[str(name)] = value
-        body: Expr = yield self._expr(tree.children[-1], scope)
-        for word, before in reversed(hidden):
-            if before is None:
-                del scope[word]
-            else:
-                scope[word] = before
-        return body
-
-    def _hole_tree(self, tree: Node, scope: Names) -> Steps[Expr]:
-        args: list[Expr] = yield self._arguments(tree.children[1], scope)
-        for place, arg in enumerate(args):
-            if arg.type.kind != "real":
-                raise self._fail(f"term {place + 1} of the hole must be a real number, got {arg.type}", tree)
-        return hole(str(tree.children[0]), tuple(args))
+    _expanding: list[Function] = field(default_factory=list)
 
     def _call_tree(self, tree: Node, scope: Names) -> Steps[Expr]:
-        name = _token(tree, 0)
+        name = token_at(tree, 0)
         args: list[Expr] = yield self._arguments(tree.children[1], scope)
-        if str(name) in self.defs:
-            expanded: Expr = yield self._expand(self.defs[str(name)], args, tree)
+        settings: dict[Token, Expr] = {}
+        for setting in trees(tree.children[2]):
+            label = token_at(setting, 0)
+            if label in settings:
+                self.say("set-twice", f"{label} is set twice", label)
+            settings[label] = yield self._expr(setting.children[1], scope)
+        called = self._function(name, name)
+        if called is None and name in scope:
+            message = f"{name} is a value, not a function"
+            return self.say("value-as-function", message, name, f"multiplication is written {name} * (...)")
+        if settings and (called is None or not called.is_loss) and name not in self._here.lost:
+            hint = "pass it like any argument; only losses have parameters after ;"
+            return self.say("settings-without-loss", f"{name} has no parameters", tree, hint)
+        if called is not None:
+            expanded: Expr = yield self._expand(called, args, settings, tree)
             return expanded
-        if str(name) in scope:
-            raise self._fail(f"{name} is a value, not a function", name, f"multiplication is written {name} * (...)")
+        return self._operator(name, args, tree)
+
+    def _operator(self, name: Token, args: list[Expr], tree: Node) -> Expr:
         try:
-            return apply(function(str(name), len(args)), *args)
+            op = function(str(name), len(args))
         except GloError as error:
-            unknown = error.message.startswith("no function")
-            error.hint = error.hint or (did_you_mean(str(name), [*FUNCTIONS, *self.defs]) if unknown else None)
-            raise error.at(span_of(name if unknown else tree), self.source) from None
+            if error.code != "unknown-function":
+                return self.say(error.code, error.message, tree, error.hint)
+            if name in self._here.lost:
+                return BROKEN
+            return self.say(error.code, error.message, name, did_you_mean(name, [*FUNCTIONS, *self._here.words()]))
+        return self._apply(op.name, args, tree)
 
-    def _arguments(self, tree: Node | Token | None, scope: Names) -> Steps[list[Expr]]:
-        args: list[Expr] = []
-        for child in tree.children if isinstance(tree, Tree) else ():
-            if child is not None:
-                args.append((yield self._expr(child, scope)))
-        return args
-
-    def _expand(self, definition: Def, args: list[Expr], tree: Node) -> Steps[Expr]:
-        if len(args) != len(definition.names):
-            wanted = count(len(definition.names), "argument")
-            raise self._fail(f"{definition.name} takes {wanted}, got {len(args)}", tree)
-        if definition.name in self._expanding:
-            raise self._fail(f"{definition.name} is defined by itself", tree, "a def cannot be recursive")
-        key = (definition.name, *args)
+    def _expand(self, called: Function, args: list[Expr], settings: dict[Token, Expr], tree: Node) -> Steps[Expr]:
+        self.used.add(called)
+        if called in self._expanding:
+            return self.say("recursion", f"{called.name} is defined by itself", tree, "a function cannot be recursive")
+        scope = self._bound(called, args, settings, tree)
+        if scope is None:
+            return BROKEN
+        key = (called, *scope.values())
         if key not in self._expanded:
-            self._expanding.append(definition.name)
-            scope = dict(zip(definition.names, args, strict=True))
-            self._expanded[key] = yield self._expr(definition.body, scope)
+            before = self._current, self._site
+            self._current = called.home
+            if called.home is not self.unit and self._site is None:
+                self._site = (called, tree)
+            self._expanding.append(called)
+            self._expanded[key] = yield self._expr(called.body, scope)
             self._expanding.pop()
+            for name in called.names if not called.is_loss else ():
+                self.check_read(name, scope, "unused-argument", f"{called.name} does not use its argument {name}")
+            self._current, self._site = before
         return self._expanded[key]
 
-    def reserve(self, name: Token) -> None:
-        """Refuses a name that would hide a constant of the language."""
-        if str(name) in CONSTANTS:
-            raise self._fail(f"{name} has a fixed meaning here", name, "choose another name")
+    def _bound(self, called: Function, args: list[Expr], settings: dict[Token, Expr], tree: Node) -> Names | None:
+        """The scope of a function's body in a call, or None where the call is wrong."""
+        if len(args) != len(called.names):
+            wanted = count(len(called.names), "argument")
+            hint = f"it is declared {called.name}({', '.join(called.names)})"
+            self.say("argument-count", f"{called.name} takes {wanted}, got {len(args)}", tree, hint)
+            return None
+        scope = Names(dict(zip(map(str, called.names), args, strict=True)))
+        if not called.is_loss:
+            return scope
+        header = called.header or self.header_of(called)
+        if header is None or BROKEN in args:
+            return None
+        wrong = [v for v, arg in zip(header.inputs, args, strict=True) if not self._fits(called, v, arg, tree)]
+        values = self._settings(called, header, settings)
+        if wrong or values is None:
+            return None
+        scope.update(values)
+        return scope
 
+    def _fits(self, called: Function, declared: Var, arg: Expr, tree: Node) -> bool:
+        """Whether an argument may stand for an input; a row may stand for a number: the loss is taken per class."""
+        if arg.type.kind == declared.type.kind and (arg.type.per_class or not declared.type.per_class):
+            return True
+        message = f"{declared.name} of {called.name} must be {declared.type}, got {arg.type}"
+        hint = "onehot(t) turns a class index into a row of 0 and 1" if arg.type.kind == "class" else None
+        self.say("loss-argument", message, tree, hint)
+        return False
 
-def _is_infinity(tree: Node) -> bool:
-    return tree.data == "name" and str(tree.children[0]) in ("inf",)
-
-
-def _token(tree: Node, place: int) -> Token:
-    token = tree.children[place]
-    assert isinstance(token, Token)
-    return token
+    def _settings(self, called: Function, header: Header, settings: dict[Token, Expr]) -> dict[str, Expr] | None:
+        values: dict[str, Expr] = {
+            p.name: self.given.get((called, p.name), const(p.default)) for p in header.params
+        }  # fmt: skip
+        domains = {p.name: p.var.domain for p in header.params}
+        right = True
+        for label, value in settings.items():
+            if label not in values:
+                hint = did_you_mean(label, values)
+                hint = hint or (f"its parameters are {', '.join(values)}" if values else "it has no parameters")
+                self.say("unknown-parameter", f"{called.name} has no parameter {label}", label, hint)
+                right = False
+            elif value is BROKEN:
+                right = False
+            elif value.type.kind != "real" or value.type.per_class:
+                self.say("parameter-type", f"{label} must be one number, got {value.type}", label)
+                right = False
+            elif isinstance(value, Const) and not domains[label].contains(value.value):
+                message = f"{value.value:g} is outside {domains[label]}, the bounds of {label}"
+                self.say("setting-outside", message, label)
+                right = False
+            values[str(label)] = value
+        return values if right else None
 
 
 def parse_expression(text: str, scope: Scope, name: str = "<expression>") -> Expr:
-    """The expression that `text` means where `scope` names the values.
+    """The expression that `text` means where `scope` names the values. Operators only: no prelude.
 
     Raises:
         GloError: the text is not an expression, or does not type-check.
@@ -213,4 +156,9 @@ def parse_expression(text: str, scope: Scope, name: str = "<expression>") -> Exp
     True
     """
     source = Source(text, name)
-    return Elaborator(source).expression(parse(source, "expr"), scope)
+    return Elaborator(Unit(source)).expression(parse(source, "expr"), scope)
+
+
+__all__ = [
+    "BROKEN", "CONSTANTS", "MAX_TERMS", "Elaborator", "Names", "Place", "Scope", "parse_expression", "token_at",
+]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from glo_dsl.errors import Source, Span
@@ -22,6 +23,51 @@ class Param:
 
 
 @dataclass(frozen=True, slots=True)
+class Law:
+    """What is claimed of a loss for all values of some variables.
+
+    Attributes:
+        name: of the loss and of the law, such as `huber.symmetric`.
+        variables: what it quantifies over: those inputs and parameters of the loss, and names after `for`, that occur.
+        expr: the condition, losses put in place; its comparisons are meant up to rounding.
+        text: as written.
+        doc: the comment block above it, without its `#`.
+    """
+
+    name: str
+    variables: tuple[Var, ...]
+    expr: Expr
+    text: str
+    doc: str
+    source: Source
+    span: Span
+
+
+Literal = float | tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A value that a loss is claimed to have.
+
+    Attributes:
+        inputs: by name: a number, or one number per class for a row; indices and truth values as numbers.
+        params: those that are not at their defaults.
+        expected, tolerance: the value of this one sample, and how far from it is still right.
+        text: as written.
+    """
+
+    loss: str
+    inputs: Mapping[str, Literal]
+    params: Mapping[str, float]
+    expected: float
+    tolerance: float
+    text: str
+    source: Source
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Loss:
     """A loss for one sample.
 
@@ -32,6 +78,8 @@ class Loss:
         expr: the value, one real number per sample.
         text: the definition as written, with the comment block above it.
         doc: that comment block without its `#`.
+        per: what one sample adds to the denominator of the mean; None for 1.
+        laws, examples: what the file claims of it.
     """
 
     name: str
@@ -42,6 +90,9 @@ class Loss:
     doc: str
     source: Source
     span: Span
+    per: Expr | None = None
+    laws: tuple[Law, ...] = ()
+    examples: tuple[Example, ...] = ()
 
     @property
     def holes(self) -> tuple[Hole, ...]:

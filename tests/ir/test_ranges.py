@@ -28,15 +28,18 @@ LEAVES: tuple[Var, ...] = (
 @st.composite
 def intervals(draw: Any) -> Interval:
     lo, hi = sorted((draw(ENDS), draw(ENDS)))
-    return Interval(lo, hi) if lo < np.inf and hi > -np.inf else ANY
+    found = Interval(lo, hi, draw(st.booleans()), draw(st.booleans())) if lo < np.inf and hi > -np.inf else ANY
+    return found if not found.empty else Interval(lo, hi)
 
 
 def inside(interval: Interval, rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
-    """Finite values of the interval, its finite ends among them."""
+    """Finite values of the interval, its closed ends among them and open ones nearly."""
     lo, hi = max(interval.lo, -40.0), min(interval.hi, 40.0)
-    values = rng.uniform(lo, hi, shape)
-    values.flat[0], values.flat[1] = lo, hi
-    return np.where(rng.integers(0, 4, shape) == 0, np.clip(np.round(values), lo, hi), values)
+    first = np.nextafter(lo, hi) if interval.open_lo else lo
+    last = np.nextafter(hi, lo) if interval.open_hi else hi
+    values = np.clip(rng.uniform(lo, hi, shape), first, last)
+    values.flat[0], values.flat[1] = first, last
+    return np.where(rng.integers(0, 4, shape) == 0, np.clip(np.round(values), first, last), values)
 
 
 def assert_contains(interval: Interval, values: Any, what: object) -> None:
@@ -78,17 +81,30 @@ def test_range_of_every_part_contains_its_values(expr: Expr, seed: int) -> None:
 @pytest.mark.parametrize(
     ("text", "interval"),
     [
-        ("softmax(z)", (0, 1)), ("exp(z)", (0, np.inf)), ("q - 1", (-1, 0)), ("x * x", (-2, 4)), ("square(x)", (0, 4)),
-        ("1 / (1 + q)", (0.5, 1)), ("1 / q", (1, np.inf)), ("1 / x", (-np.inf, np.inf)), ("abs(x) + 1", (1, 3)),
-        ("max(x, 0)", (0, 2)), ("min(x, 0)", (-1, 0)), ("clamp(z, -1, 1)", (-1, 1)), ("log(q)", (-np.inf, 0)),
-        ("if b then 1 else x", (-1, 2)), ("sum(q)", (0, np.inf)), ("sum(-q)", (-np.inf, 0)), ("mean(q)", (0, 1)),
-        ("q ^ k", (0, 1)), ("sqrt(k)", (np.sqrt(0.5), 2)), ("C", (1, np.inf)), ("log_softmax(z)", (-np.inf, 0)),
-        ("-q", (-1, 0)), ("relu(z)", (0, np.inf)), ("logsumexp(q)", (0, np.inf)), ("onehot(t)", (0, 1)),
+        ("softmax(z)", "(0, 1]"), ("exp(z)", "(0, inf)"), ("q - 1", "[-1, 0]"), ("x * x", "[-2, 4]"),
+        ("square(x)", "[0, 4]"), ("1 / (1 + q)", "[0.5, 1]"), ("1 / q", "[1, inf)"), ("1 / x", "(-inf, inf)"),
+        ("abs(x) + 1", "[1, 3]"), ("max(x, 0)", "[0, 2]"), ("min(x, 0)", "[-1, 0]"), ("clamp(z, -1, 1)", "[-1, 1]"),
+        ("log(q)", "(-inf, 0]"), ("if b then 1 else x", "[-1, 2]"), ("sum(q)", "[0, inf)"), ("sum(-q)", "(-inf, 0]"),
+        ("mean(q)", "[0, 1]"), ("q ^ k", "[0, 1]"), ("sqrt(k)", "[0.707107, 2]"), ("C", "[1, inf)"),
+        ("log_softmax(z)", "(-inf, 0]"), ("-q", "[-1, 0]"), ("relu(z)", "[0, inf)"), ("logsumexp(q)", "[0, inf)"),
+        ("onehot(t)", "[0, 1]"), ("sigmoid(z)", "(0, 1)"), ("1 - sigmoid(z)", "(0, 1)"), ("1 - softmax(z)", "[0, 1)"),
+        ("softplus(z)", "(0, inf)"), ("relu(x) * exp(z)", "[0, inf)"), ("sigmoid(z) * sigmoid(z)", "(0, 1)"),
+        ("tanh(z)", "(-1, 1)"), ("x ^ 2", "[0, 4]"), ("x ^ 3", "[-1, 8]"), ("k ^ -1", "[0.25, 2]"),
+        ("exp(z) ^ k", "(0, inf)"), ("floor(sigmoid(z))", "[0, 1]"), ("max(sigmoid(z), 0)", "(0, 1)"),
+        ("1 / (1 + exp(z))", "(0, 1)"), ("square(exp(z))", "(0, inf)"), ("sum(exp(z))", "(0, inf)"),
     ],
 )  # fmt: skip
-def test_range_is_as_tight_as_rules_need(text: str, interval: tuple[float, float]) -> None:
+def test_range_is_as_tight_as_rules_and_warnings_need(text: str, interval: str) -> None:
     expr = parse_expression(text, {v.name: v for v in LEAVES})
-    assert ranges((expr,))[expr] == Interval(*interval)
+    assert str(ranges((expr,))[expr]) == interval
+
+
+def test_open_ends_are_not_reached() -> None:
+    half = Interval(0.0, 1.0, open_lo=True)
+    assert not half.contains(0.0) and half.contains(1e-300) and half.contains(1.0)
+    assert not half.meets(Interval(-1.0, 0.0)) and half.meets(Interval(1.0, 2.0))
+    assert Interval(0.0, 0.0, open_hi=True).empty and not Interval(0.0, 0.0).empty
+    assert ANY.contains(np.inf) and Interval(-np.inf, np.inf, True, True) == ANY
 
 
 def test_a_literal_that_is_not_finite_has_no_range() -> None:
@@ -96,3 +112,24 @@ def test_a_literal_that_is_not_finite_has_no_range() -> None:
     known: dict[Expr, Interval] = {CLASSES: Interval(10.0, 10.0)}
     assert ranges((CLASSES,), known)[CLASSES] == Interval(10.0, 10.0)
     assert isinstance(const(1.0), Const)
+
+
+EXACT = ("add", "sub", "mul", "neg", "maximum", "minimum", "abs", "square", "relu", "clamp", "floor", "select")
+
+
+@pytest.mark.parametrize("name", EXACT)
+@given(st.data())
+def test_no_value_lies_on_an_open_end(name: str, data: st.DataObject) -> None:
+    """On values whose arithmetic is exact, an end that is reached must be a closed one."""
+    op = OPS[name]
+    args = [data.draw(intervals()) for kind in op.kinds[:-1]]
+    grid = np.arange(-8.0, 8.25, 0.25)
+    values = [np.array([g for g in grid if arg.contains(g)]) for arg in args]
+    if name == "select":
+        values[0] = np.array([True, False])
+    if any(len(v) == 0 for v in values):
+        return
+    assert op.numpy is not None
+    found = op.range(*args)
+    for result in np.unique(op.numpy(*np.meshgrid(*[v[:: 1 + len(v) // 12] for v in values], indexing="ij"))):
+        assert found.contains(float(result)), (args, found, result)

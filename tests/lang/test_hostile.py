@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import glo_dsl as glo
 from glo_dsl.ir.expr import Expr, size, var, walk
 from glo_dsl.ir.types import REAL
-from glo_dsl.lang import elaborate
+from glo_dsl.lang import terms
 from glo_dsl.lang.elaborate import MAX_TERMS, parse_expression
 from glo_dsl.lang.show import show
 from glo_dsl.lang.syntax import MAX_TEXT
@@ -115,7 +115,7 @@ def test_def_doubling_over_ever_new_arguments_is_refused() -> None:
 
 
 def test_a_large_def_called_often_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(elaborate, "MAX_TERMS", 20_000)
+    monkeypatch.setattr(terms, "MAX_TERMS", 20_000)
     body, calls = " + ".join(["x * x"] * 2000), " + ".join(f"g(x + {n})" for n in range(4000))
     refused(f"def g(x) = {body}\nloss f(x: real) = {calls}", "more than 20000 terms", 5)
 
