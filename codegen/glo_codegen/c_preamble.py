@@ -129,8 +129,10 @@ INLINE real real_tanh(real x) {
     return x != x ? x : y;
 }
 INLINE real real_xlogy(real a, real b) { return (a == 0 && b == b) ? R(0) : a * real_log(b); }
+"""
 
-enum { REDUCE_NONE, REDUCE_SUM, REDUCE_MEAN };
+DRIVER = r"""
+enum { REDUCE_NONE, REDUCE_SUM, REDUCE_MEAN, REDUCE_GIVEN };
 
 typedef struct {
     int64_t rows, classes, ignore_index, reduction;
@@ -140,6 +142,7 @@ typedef struct {
     void *const *out;             // one contiguous array per gradient, in the order of the program
     real *loss;                   // `rows` values, or a single one when reduced
     int64_t bad_row, bad_class;   // set when a class index is out of range
+    double divisor;               // what REDUCE_GIVEN divides by; REDUCE_MEAN counts the rows
 } glo_call;
 
 typedef double (*glo_block)(const glo_call *call, int64_t first, int64_t last, real scale, real *scratch);
@@ -230,7 +233,10 @@ static int glo_run(glo_call *call, glo_block block, const int *class_inputs, int
     int64_t step = width >= 4096 ? 1 : 4096 / width;
     if (IS_NARROW(width)) step = step < LANES ? LANES : step - step % LANES;
     int64_t blocks = (call->rows + step - 1) / step;
-    real scale = call->reduction == REDUCE_MEAN ? R(1.0 / (double)counted) : R(1);
+    double divisor = call->reduction == REDUCE_GIVEN  ? call->divisor
+                     : call->reduction == REDUCE_MEAN ? (double)counted
+                                                      : 1.0;
+    real scale = R(1.0 / divisor);
     double *sums = malloc(sizeof(double) * (size_t)(blocks ? blocks : 1));
     int failed = sums == NULL;
     if (failed) return 2;
@@ -248,8 +254,7 @@ static int glo_run(glo_call *call, glo_block block, const int *class_inputs, int
     double total = 0;
     for (int64_t b = 0; b < blocks; b++) total += sums[b];
     free(sums);
-    if (call->reduction == REDUCE_MEAN) total /= (double)counted;
-    if (call->reduction != REDUCE_NONE) call->loss[0] = (real)total;
+    if (call->reduction != REDUCE_NONE) call->loss[0] = (real)(total / divisor);
     return failed ? 2 : 0;
 }
 """

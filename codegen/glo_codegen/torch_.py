@@ -10,6 +10,9 @@ from glo_codegen.text import Lines
 LAUNCH = "launch_torch"
 """Name of the emitted function."""
 
+PER_ROW = "per_row"
+"""Name of the emitted function that says what each row adds to the divisor of a mean."""
+
 DOC = '''"""Loss per row and gradients of the batch.
 
     inputs: tensors in the order of the loss: [rows, classes] per class, [rows] per sample, [classes] shared.
@@ -29,13 +32,30 @@ def emit_torch(program: Program) -> str:
     with lines.block(f"def {LAUNCH}(inputs, params, wrt, scale, ignore_index):"):
         lines.add(DOC)
         _prologue(program, lines)
-        lines.add(*(_step(program, step) for step in program.uniform))
-        for phase in program.phases:
-            for step in (*phase.scalars, *phase.row):
-                lines.add(_step(program, step))
-            for reduction in phase.reductions:
-                lines.add(_reduce(reduction))
+        _refuse_bad_classes(program, lines)
+        _body(program, lines)
         _epilogue(program, lines)
+    return lines.text()
+
+
+def emit_per_row(program: Program) -> str:
+    """A module with one function `per_row(inputs, params, ignore_index)`: what each row adds to a mean's divisor.
+
+    `program` has that as its loss and no gradients; autograd differentiates it. Rows whose class index is
+    `ignore_index` give 0; any other index outside [0, classes) gives NaN, without waiting for the device.
+    """
+    lines = Lines()
+    lines.add("import torch", "", "")
+    with lines.block(f"def {PER_ROW}(inputs, params, ignore_index):"):
+        _prologue(program, lines)
+        for n in _class_places(program):
+            lines.add(f"beyond{n} = (in{n} < 0) | (in{n} >= C)", f"in{n} = torch.where(beyond{n}, 0, in{n})")
+        _body(program, lines)
+        loss = next(value for output, value in program.results if output == LOSS)
+        value = _operand(loss)
+        for n in _class_places(program):
+            value = f"torch.where(beyond{n}[:, None], torch.nan, {value})"
+        lines.add(f"return {_masked(value, bool(program.class_inputs))}.expand(rows, 1)[:, 0]")
     return lines.text()
 
 
@@ -75,15 +95,32 @@ def _rows(program: Program) -> str:
 
 def _valid(program: Program, lines: Lines) -> None:
     """Class indices made safe to use, and which rows count."""
-    places = [n for n, i in enumerate(program.inputs) if i.kind == "class"]
+    places = _class_places(program)
     if not places:
         return
     lines.add("valid = " + " & ".join(f"(in{n} != ignore_index)" for n in places))
     for n in places:
         lines.add(f"in{n} = torch.where(valid, in{n}, 0).to(torch.int64)")
+    lines.add("valid = valid[:, None]")
+
+
+def _class_places(program: Program) -> list[int]:
+    return [n for n, i in enumerate(program.inputs) if i.kind == "class"]
+
+
+def _refuse_bad_classes(program: Program, lines: Lines) -> None:
+    for n in _class_places(program):
         lines.add(f"if rows and not bool(((in{n} >= 0) & (in{n} < C)).all()):")
         lines.add('    raise IndexError(f"a class index is outside [0, {C})")')
-    lines.add("valid = valid[:, None]")
+
+
+def _body(program: Program, lines: Lines) -> None:
+    lines.add(*(_step(program, step) for step in program.uniform))
+    for phase in program.phases:
+        for step in (*phase.scalars, *phase.row):
+            lines.add(_step(program, step))
+        for reduction in phase.reductions:
+            lines.add(_reduce(reduction))
 
 
 def _step(program: Program, step: Step) -> str:

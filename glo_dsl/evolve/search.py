@@ -259,6 +259,9 @@ def check_space(loss: Loss) -> None:
             f"{loss.name} must take logits real[C] and a label class[C] to be searched on a classification task",
             loss.span, source=loss.source,
         )  # fmt: skip
+    if loss.per is not None:
+        hint = "candidates are trained on the mean over the batch; leave per out"
+        raise GloError(f"{loss.name} has a divisor of its own", loss.span, hint, loss.source)
 
 
 def search(loss: Loss, task: Task, plan: Plan, out: Path, report: Report = lambda _: None) -> Outcome:

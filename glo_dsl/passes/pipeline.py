@@ -32,7 +32,8 @@ def derive(loss: Loss, wrt: Iterable[str]) -> Derived:
     """Value and gradients. The value is simplified first: the derivative of a stable form is a stable form.
 
     Raises:
-        GloError: the loss has holes, or a name in `wrt` is no real input or parameter of it.
+        GloError: the loss has holes, a name in `wrt` is no real input or parameter of it, or the derivative of an
+            operator on the way is not known.
     """
     check_filled(loss)
     known = {v.name: v for v in differentiable(loss)}
@@ -42,7 +43,10 @@ def derive(loss: Loss, wrt: Iterable[str]) -> Derived:
             raise GloError(f"{loss.name} has no gradient for {name}", hint=did_you_mean(name, known))
         variables.append(known[name])
     (value,) = simplify((loss.expr,))
-    found = gradients(value, variables)
+    try:
+        found = gradients(value, variables)
+    except GloError as error:
+        raise error.at(loss.span, loss.source) from None
     value, *simplified = simplify((value, *found.values()))
     return Derived(value, dict(zip(variables, simplified, strict=True)))
 
@@ -68,6 +72,13 @@ def oracle_program(loss: Loss) -> Program:
     """The loss exactly as written: not simplified, not differentiated, not lowered. For the torch target only."""
     check_filled(loss)
     return schedule(loss, loss.expr, {})
+
+
+def per_program(loss: Loss) -> Program:
+    """What one row adds to the divisor of the mean, as a Program for the torch target; its loss is that number."""
+    assert loss.per is not None
+    (per,) = lower(simplify((loss.per,)))
+    return schedule(loss, per, {})
 
 
 def check_filled(loss: Loss) -> None:

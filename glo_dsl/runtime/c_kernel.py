@@ -12,12 +12,14 @@ from torch import Tensor
 from glo_codegen.c import function_name, translation_unit
 from glo_codegen.program import Program, Rate
 from glo_dsl.runtime.build_c import load_c
-from glo_dsl.runtime.contract import Number
+from glo_dsl.runtime.spec import Number
 
 BAD_CLASS = 1
 """What a kernel returns for a class index out of range."""
 
 REDUCTIONS = {"none": 0, "sum": 1, "mean": 2}
+GIVEN = 3
+"""A mean over a divisor that the caller knows."""
 
 
 class _Call(ctypes.Structure):
@@ -27,7 +29,7 @@ class _Call(ctypes.Structure):
         ("rows", ctypes.c_int64), ("classes", ctypes.c_int64), ("ignore_index", ctypes.c_int64),
         ("reduction", ctypes.c_int64), ("inputs", ctypes.c_void_p), ("stride", ctypes.c_void_p),
         ("params", ctypes.c_void_p), ("out", ctypes.c_void_p), ("loss", ctypes.c_void_p),
-        ("bad_row", ctypes.c_int64), ("bad_class", ctypes.c_int64),
+        ("bad_row", ctypes.c_int64), ("bad_class", ctypes.c_int64), ("divisor", ctypes.c_double),
     )  # fmt: skip
 
 
@@ -55,9 +57,10 @@ class CKernel:
         self._gradients = tuple((name, name in rows) for name in program.gradients)
 
     def run(
-        self, inputs: Sequence[Tensor], params: Sequence[Number], reduction: str, ignore_index: int
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss and gradients.
+        self, inputs: Sequence[Tensor], params: Sequence[Number], reduction: str, ignore_index: int,
+        divisor: Tensor | None = None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:  # fmt: skip
+        """Loss and gradients; a `divisor` is what a mean divides by, instead of the number of rows that count.
 
         Raises:
             IndexError: a class index is out of range.
@@ -69,7 +72,8 @@ class CKernel:
         gradients = {name: torch.empty(both if wide else row, dtype=self.dtype) for name, wide in self._gradients}
         loss = torch.empty(row if reduction == "none" else (), dtype=self.dtype)
         values = [p.item() if isinstance(p, Tensor) else p for p in params]
-        self.bind(tensors, values, reduction, ignore_index, loss, tuple(gradients.values()))()
+        given = None if divisor is None else divisor.item()
+        self.bind(tensors, values, reduction, ignore_index, loss, tuple(gradients.values()), given)()
         return loss, gradients
 
     def _size(self, tensors: Sequence[Tensor]) -> tuple[int, int]:
@@ -79,7 +83,7 @@ class CKernel:
 
     def bind(
         self, tensors: Sequence[Tensor], params: Sequence[float], reduction: str, ignore_index: int,
-        loss: Tensor, gradients: Sequence[Tensor],
+        loss: Tensor, gradients: Sequence[Tensor], divisor: float | None = None,
     ) -> Callable[[], None]:  # fmt: skip
         """A call on fixed buffers, to be made as often as their contents change: a foreign call and nothing else.
 
@@ -92,8 +96,8 @@ class CKernel:
         values = self._params(*params)
         outputs = self._outputs(*[g.data_ptr() for g in gradients])
         call = _Call(
-            rows, classes, ignore_index, REDUCTIONS[reduction], ctypes.addressof(pointers), ctypes.addressof(strides),
-            ctypes.addressof(values), ctypes.addressof(outputs), loss.data_ptr(), 0, 0,
+            rows, classes, ignore_index, REDUCTIONS[reduction] if divisor is None else GIVEN,
+            ctypes.addressof(pointers), ctypes.addressof(strides), ctypes.addressof(values), ctypes.addressof(outputs), loss.data_ptr(), 0, 0, divisor or 0.0,
         )  # fmt: skip
         reference, function = ctypes.byref(call), self._function
         alive = (pointers, strides, values, outputs, tensors, loss, gradients)  # the kernel holds bare addresses

@@ -9,14 +9,16 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from glo_codegen.torch_ import emit_torch
+from glo_codegen.torch_ import PER_ROW, emit_per_row, emit_torch
 from glo_dsl.errors import GloError, did_you_mean
+from glo_dsl.ir.expr import variables
 from glo_dsl.lang.loss import Loss
-from glo_dsl.passes.pipeline import check_callable, compile_program, whole_program
+from glo_dsl.passes.pipeline import check_callable, compile_program, differentiable, per_program, whole_program
 from glo_dsl.runtime.build_c import NoCompiler
 from glo_dsl.runtime.c_kernel import CKernel, build
-from glo_dsl.runtime.contract import CompiledLoss, InputSpec, Launch, Number, Run, Spec, reducing
+from glo_dsl.runtime.contract import CompiledLoss
 from glo_dsl.runtime.load_module import load_module
+from glo_dsl.runtime.spec import InputSpec, Launch, Number, Run, Spec, reducing
 
 TARGETS = ("auto", "triton", "c", "torch")
 
@@ -56,7 +58,8 @@ def compile(loss: Loss, target: str = "auto") -> CompiledLoss:
             _warn_once(str(reason))
             return builders["torch"]()
 
-    return CompiledLoss(spec, choose)
+    per_row = None if loss.per is None else getattr(load_module(emit_per_row(per_program(loss))), PER_ROW)
+    return CompiledLoss(spec, choose, per_row)
 
 
 @cache
@@ -69,7 +72,9 @@ def spec_of(loss: Loss) -> Spec:
     inputs = tuple(
         InputSpec(v.name, v.type.kind, rows=v.type.per_class, shared=not v.type.per_sample) for v in loss.inputs
     )
-    return Spec(loss.name, inputs, tuple((p.name, p.default) for p in loss.params))
+    divisor = set() if loss.per is None else set(variables((loss.per,)))
+    names = tuple(v.name for v in differentiable(loss) if v in divisor)
+    return Spec(loss.name, inputs, tuple((p.name, p.default) for p in loss.params), names)
 
 
 def _triton(loss: Loss, spec: Spec) -> Run:
@@ -85,10 +90,11 @@ def _torch(loss: Loss, spec: Spec) -> Run:
         return reducing(spec, load_module(emit_torch(compile_program(loss, wrt))).launch_torch)
 
     def run(
-        inputs: tuple[Tensor, ...], params: tuple[Number, ...], wrt: tuple[str, ...], reduction: str, ignore_index: int
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+        inputs: tuple[Tensor, ...], params: tuple[Number, ...], wrt: tuple[str, ...], reduction: str, ignore_index: int,
+        divisor: Tensor | None = None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:  # fmt: skip
         with torch.no_grad():
-            return variant(wrt)(inputs, params, wrt, reduction, ignore_index)
+            return variant(wrt)(inputs, params, wrt, reduction, ignore_index, divisor)
 
     return run
 
@@ -102,9 +108,10 @@ def _c(loss: Loss) -> Run:
     variant(usual, False)  # fails here if there is no compiler
 
     def run(
-        inputs: tuple[Tensor, ...], params: tuple[Number, ...], wrt: tuple[str, ...], reduction: str, ignore_index: int
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+        inputs: tuple[Tensor, ...], params: tuple[Number, ...], wrt: tuple[str, ...], reduction: str, ignore_index: int,
+        divisor: Tensor | None = None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:  # fmt: skip
         double = any(t.dtype == torch.float64 for v, t in zip(loss.inputs, inputs) if v.type.kind == "real")
-        return variant(wrt, double).run(inputs, params, reduction, ignore_index)
+        return variant(wrt, double).run(inputs, params, reduction, ignore_index, divisor)
 
     return run

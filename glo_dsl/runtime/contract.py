@@ -1,4 +1,4 @@
-"""The calling contract of a compiled loss: shapes, reductions, autograd. Imports torch alone.
+"""The calling contract of a compiled loss: shapes, reductions, autograd. Imports torch and `spec` alone.
 
 This file is also copied, as it stands, into every module that `glo-compile` writes.
 """
@@ -13,99 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-Number = float | Tensor
-REDUCTIONS = ("mean", "sum", "none")
-
-
-@dataclass(frozen=True)
-class InputSpec:
-    """An input: `kind` is real, bool or class; `rows` says whether it has the class axis, `shared` that it lacks the
-    batch axes."""
-
-    name: str
-    kind: str
-    rows: bool
-    shared: bool = False
-
-
-@dataclass(frozen=True)
-class Spec:
-    """What a call has to provide: inputs in order, parameters with their defaults."""
-
-    name: str
-    inputs: tuple[InputSpec, ...]
-    params: tuple[tuple[str, float], ...]
-
-    @property
-    def by_rows(self) -> bool:
-        return any(i.rows for i in self.inputs)
-
-    @property
-    def differentiable(self) -> tuple[str, ...]:
-        return tuple(i.name for i in self.inputs if i.kind == "real") + tuple(name for name, _ in self.params)
-
-
-Run = Callable[[tuple[Tensor, ...], tuple[Number, ...], tuple[str, ...], str, int], tuple[Tensor, dict[str, Tensor]]]
-"""A kernel: (inputs, params, wrt, reduction, ignore_index) -> (loss, gradients).
-
-Inputs are [rows, classes], [rows] or, shared, [classes], of any strides. The loss is a scalar, or [rows] for "none".
-Gradients are those of the reduced loss: shaped like the input, [rows, classes] for a shared one and [rows] for a
-parameter, whose contributions the caller adds up. They may be wider than the input: the caller rounds, once.
-"""
-
-Launch = Callable[[tuple[Tensor, ...], Tensor, tuple[str, ...], Tensor, int], tuple[Tensor, dict[str, Tensor]]]
-"""A generated `launch`: (inputs, params [K], wrt, scale [1], ignore_index) -> (loss [rows], gradients)."""
-
-
-def reducing(spec: Spec, launch: Launch, dtype: torch.dtype | None = None) -> Run:
-    """A kernel out of a generated `launch`, which knows rows only: counts, scales and sums around it, on the device.
-
-    `dtype` is that of parameters and scale; None takes the widest of the inputs.
-    """
-    constants: dict[tuple[Any, ...], Tensor] = {}
-
-    def constant(values: tuple[Number, ...], like: Tensor, kind: torch.dtype) -> Tensor:
-        if any(isinstance(v, Tensor) for v in values):
-            return torch.stack([torch.as_tensor(v, device=like.device).to(kind) for v in values])
-        key = (values, like.device, kind)
-        if key not in constants:
-            if len(constants) > 64:
-                constants.clear()
-            constants[key] = torch.tensor(values, dtype=kind, device=like.device)
-        return constants[key]
-
-    def run(
-        inputs: tuple[Tensor, ...], params: tuple[Number, ...], wrt: tuple[str, ...], reduction: str, ignore_index: int
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        kind = dtype or _widest(spec, inputs)
-        scale = constant((1.0,), inputs[0], kind)
-        if reduction == "mean":
-            scale = scale / _counted(spec, inputs, ignore_index)
-        loss, gradients = launch(inputs, constant(params, inputs[0], kind), wrt, scale, ignore_index)
-        if reduction == "sum":
-            loss = loss.sum()
-        elif reduction == "mean":
-            loss = loss.sum() * scale[0]
-        return loss, gradients
-
-    return run
-
-
-def _widest(spec: Spec, inputs: tuple[Tensor, ...]) -> torch.dtype:
-    double = any(t.dtype == torch.float64 for i, t in zip(spec.inputs, inputs) if i.kind == "real")
-    return torch.float64 if double else torch.float32
-
-
-def _counted(spec: Spec, inputs: tuple[Tensor, ...], ignore_index: int) -> Tensor | float:
-    """How many rows count: a number, or a tensor on the device when rows may be ignored."""
-    targets = [t for i, t in zip(spec.inputs, inputs) if i.kind == "class"]
-    if not targets:
-        rows = next(t.shape[0] for i, t in zip(spec.inputs, inputs) if not i.shared)
-        return float(rows) if rows else math.nan
-    valid = targets[0] != ignore_index
-    for target in targets[1:]:
-        valid = valid & (target != ignore_index)
-    return valid.sum()
+from glo_dsl.runtime.spec import REDUCTIONS, InputSpec, Number, PerRow, Run, Spec, widest
 
 
 @dataclass(frozen=True)
@@ -144,9 +52,10 @@ class CompiledLoss:
         IndexError: a class index out of range, where it can be seen without waiting for the device.
     """
 
-    def __init__(self, spec: Spec, choose: Callable[[torch.device], Run]) -> None:
+    def __init__(self, spec: Spec, choose: Callable[[torch.device], Run], per_row: PerRow | None = None) -> None:
         self.spec = spec
         self._choose = choose
+        self._per_row = per_row
         self._runs: dict[torch.device, Run] = {}
         self._defaults = {name: float(default) for name, default in spec.params}
         self._has_classes = spec.by_rows
@@ -165,11 +74,15 @@ class CompiledLoss:
         values = self._parameters(params)
         _check_reduction(reduction)
         rows, layout = self._rows(inputs, dim)
+        divisor = self._divisor(rows, values, ignore_index) if reduction == "mean" else None
+        if divisor is not None and divisor.requires_grad:  # the quotient rule is autograd's
+            return _quotient(self(*inputs, reduction="sum", ignore_index=ignore_index, dim=dim, **params), divisor)
         run = self._run(rows[0].device)
         if torch.is_grad_enabled() and any(isinstance(v, Tensor) and v.requires_grad for v in (*inputs, *values)):
-            loss: Tensor = _Function.apply(self.spec, run, rows, layout, reduction, ignore_index, *inputs, *values)  # type: ignore[no-untyped-call]
+            options = (reduction, ignore_index, divisor)
+            loss: Tensor = _Function.apply(self.spec, run, rows, layout, options, *inputs, *values)  # type: ignore[no-untyped-call]
         else:
-            loss, _ = run(rows, values, (), reduction, ignore_index)
+            loss, _ = run(rows, values, (), reduction, ignore_index, divisor)
         return loss.reshape(layout.shape) if reduction == "none" else loss
 
     def value_and_grad(
@@ -194,12 +107,42 @@ class CompiledLoss:
                 has = ", ".join(self._differentiable)
                 raise ValueError(f"{self.spec.name} has no gradient for {name}; it has: {has}")
         rows, layout = self._rows(inputs, dim)
-        loss, found = self._run(rows[0].device)(rows, values, wanted, reduction, ignore_index)
+        divisor = None
+        if reduction == "mean" and self._per_row is not None:
+            if set(wanted) & set(self.spec.divisor):
+                return self._by_autograd(inputs, wanted, ignore_index, dim, values)
+            with torch.no_grad():
+                divisor = self._divisor(rows, values, ignore_index)
+        loss, found = self._run(rows[0].device)(rows, values, wanted, reduction, ignore_index, divisor)
         gradients = {name: gradient.sum() for name, gradient in found.items() if name in self._defaults}
         for entry, tensor in zip(self.spec.inputs, inputs):
             if entry.name in found:
                 gradients[entry.name] = layout.restore(entry, found[entry.name], tensor.shape, tensor.dtype)
         return (loss.reshape(layout.shape) if reduction == "none" else loss), {name: gradients[name] for name in wanted}
+
+    def _divisor(self, rows: tuple[Tensor, ...], values: tuple[Number, ...], ignore_index: int) -> Tensor | None:
+        """What a mean divides by, or None where it counts rows."""
+        if self._per_row is None:
+            return None
+        kind, device = widest(self.spec, rows), rows[0].device
+        params = [v.to(device, kind) if isinstance(v, Tensor) else torch.tensor(v, dtype=kind) for v in values]
+        stacked = torch.stack(params).to(device) if params else torch.empty(0, dtype=kind, device=device)
+        return self._per_row(rows, stacked, ignore_index).sum()
+
+    def _by_autograd(
+        self, inputs: tuple[Tensor, ...], wanted: tuple[str, ...], ignore_index: int, dim: int,
+        values: tuple[Number, ...],
+    ) -> tuple[Tensor, dict[str, Tensor]]:  # fmt: skip
+        """Value and gradients of a mean whose divisor depends on what is wanted."""
+        names = [i.name for i in self.spec.inputs]
+        leaves = {n: t.detach().requires_grad_(n in wanted) for n, t in zip(names, inputs)}
+        numbers = {n: torch.as_tensor(v).detach() for n, v in zip(self._defaults, values)}
+        leaves |= {n: t.clone().requires_grad_(n in wanted) for n, t in numbers.items()}
+        with torch.enable_grad():
+            params: dict[str, Any] = {n: leaves[n] for n in self._defaults}
+            loss = self(*(leaves[n] for n in names), ignore_index=ignore_index, dim=dim, **params)
+        found = torch.autograd.grad(loss, [leaves[n] for n in wanted])
+        return loss.detach(), dict(zip(wanted, found))
 
     def module(self, learnable: Sequence[str] = (), reduction: str = "mean", ignore_index: int = -100, dim: int = 1,
                **params: float) -> LossModule:  # fmt: skip
@@ -290,14 +233,15 @@ class _Function(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, spec: Spec, run: Run, rows: tuple[Tensor, ...], layout: _Layout, reduction: str, ignore_index: int,
-        *values: Number,
+        ctx: Any, spec: Spec, run: Run, rows: tuple[Tensor, ...], layout: _Layout,
+        options: tuple[str, int, Tensor | None], *values: Number,
     ) -> Tensor:  # fmt: skip
         entries: tuple[InputSpec | str, ...] = (*spec.inputs, *(name for name, _ in spec.params))
         wanted = [isinstance(v, Tensor) and v.requires_grad for v in values]
         wrt = tuple(e if isinstance(e, str) else e.name for e, w in zip(entries, wanted) if w)
         params = values[len(spec.inputs) :]
-        loss, gradients = run(rows, params, wrt, reduction, ignore_index)
+        reduction, ignore_index, divisor = options
+        loss, gradients = run(rows, params, wrt, reduction, ignore_index, divisor)
         ctx.save_for_backward(*(gradients[name] for name in wrt))
         ctx.layout, ctx.reduction, ctx.wanted = layout, reduction, wanted
         ctx.likes = [(e, v.shape, v.dtype) for e, v, w in zip(entries, values, wanted) if w and isinstance(v, Tensor)]
@@ -316,7 +260,13 @@ class _Function(torch.autograd.Function):
         if torch.is_grad_enabled():  # create_graph=True
             found = [_Final.apply(gradient.detach().requires_grad_()) for gradient in found]  # type: ignore[no-untyped-call]
         remaining = iter(found)
-        return None, None, None, None, None, None, *(next(remaining) if wanted else None for wanted in ctx.wanted)
+        return None, None, None, None, None, *(next(remaining) if wanted else None for wanted in ctx.wanted)
+
+
+def _quotient(total: Tensor, divisor: Tensor) -> Tensor:
+    """A mean; where there is nothing to divide by it is NaN, and its gradient 0, as with a divisor that is counted."""
+    nothing = divisor == 0
+    return torch.where(nothing, math.nan, total / torch.where(nothing, 1.0, divisor))
 
 
 class _Final(torch.autograd.Function):

@@ -7,10 +7,11 @@ import keyword
 from importlib import resources
 
 from glo_codegen.text import Lines, comment
-from glo_codegen.torch_ import emit_torch
+from glo_codegen.torch_ import PER_ROW, emit_per_row, emit_torch
 from glo_codegen.triton import emit_triton
 from glo_dsl.lang.loss import Loss
-from glo_dsl.passes.pipeline import whole_program
+from glo_dsl.passes.pipeline import per_program, whole_program
+from glo_dsl.runtime.compile import spec_of
 
 IMPORTS = """from __future__ import annotations
 
@@ -24,6 +25,10 @@ import triton
 import triton.language as tl
 from torch import Tensor
 """
+
+
+CONTRACT = ("spec.py", "contract.py")
+"""The files that make the calling contract, in the order in which they need each other."""
 
 
 def standalone(loss: Loss, version: str) -> str:
@@ -40,8 +45,10 @@ def standalone(loss: Loss, version: str) -> str:
         _head(loss, version), IMPORTS,
         _section("The kernels", _without_imports(emit_triton(program))),
         _section("The same for devices without Triton", _without_imports(emit_torch(program))),
-        _section("The calling contract", _without_imports(_contract())),
+        _section("The calling contract", _contract()),
     ]  # fmt: skip
+    if loss.per is not None:
+        parts.insert(-1, _section("What a mean divides by", _without_imports(emit_per_row(per_program(loss)))))
     text = "\n".join(parts)
     return text + "\n" + _section("The loss", _binding(loss, _top_level(text)))
 
@@ -67,7 +74,8 @@ def _section(title: str, text: str) -> str:
 
 
 def _contract() -> str:
-    return (resources.files("glo_dsl.runtime") / "contract.py").read_text(encoding="utf-8")
+    texts = ((resources.files("glo_dsl.runtime") / name).read_text(encoding="utf-8") for name in CONTRACT)
+    return "\n\n".join(_without_imports(text).strip() for text in texts)
 
 
 def _without_imports(text: str) -> str:
@@ -103,6 +111,8 @@ def _binding(loss: Loss, taken: set[str]) -> str:
                 axes = f"rows={v.type.per_class}, shared={not v.type.per_sample}"
                 lines.add(f"InputSpec({v.name!r}, {v.type.kind!r}, {axes}),")
         lines.add(f"params=({''.join(f'({p.name!r}, {_number(p.default)}), ' for p in loss.params).rstrip()}),")
+        if loss.per is not None:
+            lines.add(f"divisor={spec_of(loss).divisor!r},")
     lines.add("", "")
     with lines.block("def _kernel_for(device: torch.device) -> Run:"):
         lines.add('if device.type == "cuda":', "    return reducing(SPEC, launch, torch.float32)")
@@ -110,7 +120,8 @@ def _binding(loss: Loss, taken: set[str]) -> str:
     name = loss.name
     while name in taken or keyword.iskeyword(name):
         name += "_"
-    lines.add("", "", f"{name} = CompiledLoss(SPEC, _kernel_for)", f"__all__ = [{name!r}]")
+    divisor = "" if loss.per is None else f", {PER_ROW}"
+    lines.add("", "", f"{name} = CompiledLoss(SPEC, _kernel_for{divisor})", f"__all__ = [{name!r}]")
     return lines.text()
 
 

@@ -61,15 +61,15 @@ INLINE double loss_baikal_wide(const glo_call *call, int64_t first, int64_t last
         const real v14 = (v8 - v13);
         const real v15 = (v14 / classes);
         const real v16 = (-v15);
-        const real v20 = (v13 * v17);
-        const real v23 = (R(-1.0) + v20);
+        const real v18 = (v17 * v13);
+        const real v23 = (R(-1.0) + v18);
         const real v24 = (R(1.0) / v5);
         #pragma omp simd
         for (int c = 0; c < n_classes; c++) {
-            const int v18 = (c == v9);
-            const real v19 = (v18 ? R(1.0) : R(0.0));
+            const int v19 = (c == v9);
+            const real v20 = (v19 ? R(1.0) : R(0.0));
             const real v4 = kept_v4[c];
-            const real v21 = (v19 * v20);
+            const real v21 = (v18 * v20);
             const real v22 = (v17 + v21);
             const real v25 = (v4 * v24);
             const real v26 = (v23 * v25);
@@ -117,7 +117,7 @@ INLINE double loss_baikal_narrow(const glo_call *call, int64_t first, int64_t la
         real v14[LANES];
         real v15[LANES];
         real v16[LANES];
-        real v20[LANES];
+        real v18[LANES];
         real v23[LANES];
         real v24[LANES];
         #pragma omp simd
@@ -164,17 +164,17 @@ INLINE double loss_baikal_narrow(const glo_call *call, int64_t first, int64_t la
             v14[i] = (v8[i] - v13[i]);
             v15[i] = (v14[i] / classes);
             v16[i] = (-v15[i]);
-            v20[i] = (v13[i] * v17);
-            v23[i] = (R(-1.0) + v20[i]);
+            v18[i] = (v17 * v13[i]);
+            v23[i] = (R(-1.0) + v18[i]);
             v24[i] = (R(1.0) / v5[i]);
         }
         for (int c = 0; c < n_classes; c++) {
             #pragma omp simd
             for (int i = 0; i < LANES; i++) {
-                const int v18 = (c == v9[i]);
-                const real v19 = (v18 ? R(1.0) : R(0.0));
+                const int v19 = (c == v9[i]);
+                const real v20 = (v19 ? R(1.0) : R(0.0));
                 const real v4 = kept_v4[c * LANES + i];
-                const real v21 = (v19 * v20[i]);
+                const real v21 = (v18[i] * v20);
                 const real v22 = (v17 + v21);
                 const real v25 = (v4 * v24[i]);
                 const real v26 = (v23[i] * v25);

@@ -21,15 +21,15 @@ def launch_torch(inputs, params, wrt, scale, ignore_index):
     position = torch.arange(C, device=device)[None, :]
     valid = (in1 != ignore_index)
     in1 = torch.where(valid, in1, 0).to(torch.int64)
+    valid = valid[:, None]
     if rows and not bool(((in1 >= 0) & (in1 < C)).all()):
         raise IndexError(f"a class index is outside [0, {C})")
-    valid = valid[:, None]
     v17 = (literal(-1.0) / classes)
     v9 = in1[:, None]
     v10 = in0.to(dtype).gather(-1, v9)
     v0 = in0.to(dtype)
-    v18 = (position == v9)
-    v19 = torch.where(v18, literal(1.0), literal(0.0))
+    v19 = (position == v9)
+    v20 = torch.where(v19, literal(1.0), literal(0.0))
     v1 = v0.amax(-1, keepdim=True)
     v11 = (v10 - v1)
     v2 = (v0 - v1)
@@ -44,10 +44,10 @@ def launch_torch(inputs, params, wrt, scale, ignore_index):
     v14 = (v8 - v13)
     v15 = (v14 / classes)
     v16 = (-v15)
-    v20 = (v13 * v17)
-    v23 = (literal(-1.0) + v20)
+    v18 = (v17 * v13)
+    v23 = (literal(-1.0) + v18)
     v24 = (literal(1.0) / v5)
-    v21 = (v19 * v20)
+    v21 = (v18 * v20)
     v22 = (v17 + v21)
     v25 = (v4 * v24)
     v26 = (v23 * v25)

@@ -18,15 +18,15 @@ INLINE double loss_baikal_cma_wide(const glo_call *call, int64_t first, int64_t 
     const real p_c1 = R(call->params[1]); (void)p_c1;
     const real p_c2 = R(call->params[2]); (void)p_c2;
     const real p_c3 = R(call->params[3]); (void)p_c3;
-    const real v24 = (R(-1.0) / classes);
-    const real v25 = (p_c0 * v24);
-    const real v26 = (p_c3 * v25);
-    const real v31 = (p_c1 * v25);
-    const real v45 = (v31 / p_c2);
+    const real v22 = (R(-1.0) / classes);
+    const real v23 = (p_c0 * v22);
+    const real v24 = (p_c1 * v23);
+    const real v35 = (p_c3 * v23);
+    const real v45 = (v24 / p_c2);
     const real v46 = (classes * v45);
     const int64_t s0 = call->stride[1]; (void)s0;
     real *const kept_v3 = scratch + (int64_t)0 * n_classes;
-    real *const kept_v33 = scratch + (int64_t)1 * n_classes;
+    real *const kept_v26 = scratch + (int64_t)1 * n_classes;
     real *const losses = call->loss;
     double total = 0;
     for (int64_t r = first; r < last; r++) {
@@ -73,16 +73,16 @@ INLINE double loss_baikal_cma_wide(const glo_call *call, int64_t first, int64_t 
         const real v15 = (v11 - v14);
         const real v16 = real_exp(v15);
         const real v17 = (p_c3 * v16);
-        const real v27 = (v16 * v26);
-        const real v47 = (v16 * v25);
+        const real v36 = (v16 * v35);
+        const real v47 = (v23 * v16);
         const real v48 = (-v47);
         real v9 = R(0);
-        real v36 = R(0);
+        real v29 = R(0);
         for (int from = 0; from < n_classes; from += STRETCH) {
             const int to = n_classes - from < STRETCH ? n_classes : from + STRETCH;
             real part_v9 = R(0);
-            real part_v36 = R(0);
-            #pragma omp simd reduction(+ : part_v9) reduction(+ : part_v36)
+            real part_v29 = R(0);
+            #pragma omp simd reduction(+ : part_v9) reduction(+ : part_v29)
             for (int c = from; c < to; c++) {
                 const real v0 = x0[c];
                 const real v2 = (v0 - v1);
@@ -90,40 +90,40 @@ INLINE double loss_baikal_cma_wide(const glo_call *call, int64_t first, int64_t 
                 const real v6 = (v3 * v5);
                 const real v7 = (p_c2 * v6);
                 const real v8 = real_log(v7);
-                const real v32 = (v11 - v2);
-                const real v33 = real_exp(v32);
-                kept_v33[c] = v33;
-                const real v35 = (v3 * v33);
+                const real v25 = (v11 - v2);
+                const real v26 = real_exp(v25);
+                kept_v26[c] = v26;
+                const real v28 = (v3 * v26);
                 part_v9 += v8;
-                part_v36 += v35;
+                part_v29 += v28;
             }
             v9 += part_v9;
-            v36 += part_v36;
+            v29 += part_v29;
         }
         const real v10 = (p_c1 * v9);
         const real v18 = (v10 - v17);
         const real v19 = (p_c0 * v18);
         const real v20 = (v19 / classes);
         const real v21 = (-v20);
-        const real v37 = (v36 * v5);
-        const real v38 = (v31 * v37);
-        const real v43 = (v24 * v18);
-        const real v44 = (v25 * v9);
+        const real v30 = (v29 * v5);
+        const real v31 = (v30 * v24);
+        const real v43 = (v22 * v18);
+        const real v44 = (v23 * v9);
         #pragma omp simd
         for (int c = 0; c < n_classes; c++) {
-            const int v22 = (c == v12);
-            const real v23 = (v22 ? R(1.0) : R(0.0));
+            const int v37 = (c == v12);
+            const real v38 = (v37 ? R(1.0) : R(0.0));
             const real v3 = kept_v3[c];
             const real v6 = (v3 * v5);
-            const real v28 = (v23 * v27);
-            const real v29 = (v6 * v27);
-            const real v30 = (v28 - v29);
-            const real v33 = kept_v33[c];
-            const real v34 = (v31 * v33);
-            const real v39 = (v34 - v38);
-            const real v40 = (v3 * v39);
-            const real v41 = (v40 * v5);
-            const real v42 = (v30 + v41);
+            const real v26 = kept_v26[c];
+            const real v27 = (v24 * v26);
+            const real v39 = (v36 * v38);
+            const real v40 = (v36 * v6);
+            const real v41 = (v39 - v40);
+            const real v32 = (v27 - v31);
+            const real v33 = (v3 * v32);
+            const real v34 = (v33 * v5);
+            const real v42 = (v34 + v41);
             out0[r * n_classes + c] = scale * v42;
         }
         total += v21;
@@ -150,15 +150,15 @@ INLINE double loss_baikal_cma_narrow(const glo_call *call, int64_t first, int64_
     const real p_c1 = R(call->params[1]); (void)p_c1;
     const real p_c2 = R(call->params[2]); (void)p_c2;
     const real p_c3 = R(call->params[3]); (void)p_c3;
-    const real v24 = (R(-1.0) / classes);
-    const real v25 = (p_c0 * v24);
-    const real v26 = (p_c3 * v25);
-    const real v31 = (p_c1 * v25);
-    const real v45 = (v31 / p_c2);
+    const real v22 = (R(-1.0) / classes);
+    const real v23 = (p_c0 * v22);
+    const real v24 = (p_c1 * v23);
+    const real v35 = (p_c3 * v23);
+    const real v45 = (v24 / p_c2);
     const real v46 = (classes * v45);
     const int64_t s0 = call->stride[1]; (void)s0;
     real *const kept_v3 = scratch + 0 * LANES * n_classes;
-    real *const kept_v33 = scratch + 1 * LANES * n_classes;
+    real *const kept_v26 = scratch + 1 * LANES * n_classes;
     real *const turned0 = scratch + 2 * LANES * n_classes;
     real *const turned_grad_z = scratch + 3 * LANES * n_classes;
     double total = 0;
@@ -181,18 +181,18 @@ INLINE double loss_baikal_cma_narrow(const glo_call *call, int64_t first, int64_
         real v15[LANES];
         real v16[LANES];
         real v17[LANES];
-        real v27[LANES];
+        real v36[LANES];
         real v47[LANES];
         real v48[LANES];
         real v9[LANES];
-        real v36[LANES];
+        real v29[LANES];
         real v10[LANES];
         real v18[LANES];
         real v19[LANES];
         real v20[LANES];
         real v21[LANES];
-        real v37[LANES];
-        real v38[LANES];
+        real v30[LANES];
+        real v31[LANES];
         real v43[LANES];
         real v44[LANES];
         #pragma omp simd
@@ -234,13 +234,13 @@ INLINE double loss_baikal_cma_narrow(const glo_call *call, int64_t first, int64_
             v15[i] = (v11[i] - v14[i]);
             v16[i] = real_exp(v15[i]);
             v17[i] = (p_c3 * v16[i]);
-            v27[i] = (v16[i] * v26);
-            v47[i] = (v16[i] * v25);
+            v36[i] = (v16[i] * v35);
+            v47[i] = (v23 * v16[i]);
             v48[i] = (-v47[i]);
         }
         for (int i = 0; i < LANES; i++) {
             v9[i] = R(0);
-            v36[i] = R(0);
+            v29[i] = R(0);
         }
         for (int c = 0; c < n_classes; c++) {
             #pragma omp simd
@@ -251,12 +251,12 @@ INLINE double loss_baikal_cma_narrow(const glo_call *call, int64_t first, int64_
                 const real v6 = (v3 * v5[i]);
                 const real v7 = (p_c2 * v6);
                 const real v8 = real_log(v7);
-                const real v32 = (v11[i] - v2);
-                const real v33 = real_exp(v32);
-                kept_v33[c * LANES + i] = v33;
-                const real v35 = (v3 * v33);
+                const real v25 = (v11[i] - v2);
+                const real v26 = real_exp(v25);
+                kept_v26[c * LANES + i] = v26;
+                const real v28 = (v3 * v26);
                 v9[i] += v8;
-                v36[i] += v35;
+                v29[i] += v28;
             }
         }
         #pragma omp simd
@@ -266,27 +266,27 @@ INLINE double loss_baikal_cma_narrow(const glo_call *call, int64_t first, int64_
             v19[i] = (p_c0 * v18[i]);
             v20[i] = (v19[i] / classes);
             v21[i] = (-v20[i]);
-            v37[i] = (v36[i] * v5[i]);
-            v38[i] = (v31 * v37[i]);
-            v43[i] = (v24 * v18[i]);
-            v44[i] = (v25 * v9[i]);
+            v30[i] = (v29[i] * v5[i]);
+            v31[i] = (v30[i] * v24);
+            v43[i] = (v22 * v18[i]);
+            v44[i] = (v23 * v9[i]);
         }
         for (int c = 0; c < n_classes; c++) {
             #pragma omp simd
             for (int i = 0; i < LANES; i++) {
-                const int v22 = (c == v12[i]);
-                const real v23 = (v22 ? R(1.0) : R(0.0));
+                const int v37 = (c == v12[i]);
+                const real v38 = (v37 ? R(1.0) : R(0.0));
                 const real v3 = kept_v3[c * LANES + i];
                 const real v6 = (v3 * v5[i]);
-                const real v28 = (v23 * v27[i]);
-                const real v29 = (v6 * v27[i]);
-                const real v30 = (v28 - v29);
-                const real v33 = kept_v33[c * LANES + i];
-                const real v34 = (v31 * v33);
-                const real v39 = (v34 - v38[i]);
-                const real v40 = (v3 * v39);
-                const real v41 = (v40 * v5[i]);
-                const real v42 = (v30 + v41);
+                const real v26 = kept_v26[c * LANES + i];
+                const real v27 = (v24 * v26);
+                const real v39 = (v36[i] * v38);
+                const real v40 = (v36[i] * v6);
+                const real v41 = (v39 - v40);
+                const real v32 = (v27 - v31[i]);
+                const real v33 = (v3 * v32);
+                const real v34 = (v33 * v5[i]);
+                const real v42 = (v34 + v41);
                 turned_grad_z[c * LANES + i] = scale * v42;
             }
         }

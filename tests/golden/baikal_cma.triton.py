@@ -31,11 +31,11 @@ def baikal_cma_kernel(
     p_c1 = tl.load(params_ptr + 1)
     p_c2 = tl.load(params_ptr + 2)
     p_c3 = tl.load(params_ptr + 3)
-    v24 = -1.0 / n_classes
-    v25 = p_c0 * v24
-    v26 = p_c3 * v25
-    v31 = p_c1 * v25
-    v45 = v31 / p_c2
+    v22 = -1.0 / n_classes
+    v23 = p_c0 * v22
+    v24 = p_c1 * v23
+    v35 = p_c3 * v23
+    v45 = v24 / p_c2
     v46 = n_classes * v45
 
     # An ignored row yields 0; a class index out of range makes its row NaN.
@@ -50,8 +50,8 @@ def baikal_cma_kernel(
     v12 = tl.where(usable, index_t, -1).to(tl.int32)
     v13 = tl.load(at_z + v12.to(tl.int64) * in_z_class_stride, mask=usable, other=0).to(tl.float32)
     v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
-    v22 = col == v12
-    v23 = tl.where(v22, 1.0, 0.0)
+    v37 = col == v12
+    v38 = tl.where(v37, 1.0, 0.0)
     v1 = tl.reduce(tl.where(col_mask, v0, float("-inf")), 1, _max, keep_dims=True)
 
     # Phase 2 of 4: sum over classes.
@@ -66,21 +66,21 @@ def baikal_cma_kernel(
     v15 = v11 - v14
     v16 = tl.exp(v15)
     v17 = p_c3 * v16
-    v27 = v16 * v26
-    v47 = v16 * v25
+    v36 = v16 * v35
+    v47 = v23 * v16
     v48 = -v47
     v6 = v3 * v5
     v7 = p_c2 * v6
     v8 = tl.log(v7)
-    v28 = v23 * v27
-    v29 = v6 * v27
-    v30 = v28 - v29
-    v32 = v11 - v2
-    v33 = tl.exp(v32)
-    v34 = v31 * v33
-    v35 = v3 * v33
+    v25 = v11 - v2
+    v26 = tl.exp(v25)
+    v27 = v24 * v26
+    v28 = v3 * v26
+    v39 = v36 * v38
+    v40 = v36 * v6
+    v41 = v39 - v40
     v9 = tl.sum(tl.where(col_mask, v8, 0.0), 1, keep_dims=True)
-    v36 = tl.sum(tl.where(col_mask, v35, 0.0), 1, keep_dims=True)
+    v29 = tl.sum(tl.where(col_mask, v28, 0.0), 1, keep_dims=True)
 
     # Phase 4 of 4: grad_z.
     v10 = p_c1 * v9
@@ -88,14 +88,14 @@ def baikal_cma_kernel(
     v19 = p_c0 * v18
     v20 = v19 / n_classes
     v21 = -v20
-    v37 = v36 * v5
-    v38 = v31 * v37
-    v43 = v24 * v18
-    v44 = v25 * v9
-    v39 = v34 - v38
-    v40 = v3 * v39
-    v41 = v40 * v5
-    v42 = v30 + v41
+    v30 = v29 * v5
+    v31 = v30 * v24
+    v43 = v22 * v18
+    v44 = v23 * v9
+    v32 = v27 - v31
+    v33 = v3 * v32
+    v34 = v33 * v5
+    v42 = v34 + v41
     if grad_z_ptr is not None:
         scaled = tl.where(usable, v42 * scale, filler)
         tl.store(grad_z_ptr + row * classes + col, scaled.to(grad_z_ptr.dtype.element_ty), mask=mask)

@@ -21,9 +21,9 @@ def launch_torch(inputs, params, wrt, scale, ignore_index):
     position = torch.arange(C, device=device)[None, :]
     valid = (in1 != ignore_index)
     in1 = torch.where(valid, in1, 0).to(torch.int64)
+    valid = valid[:, None]
     if rows and not bool(((in1 >= 0) & (in1 < C)).all()):
         raise IndexError(f"a class index is outside [0, {C})")
-    valid = valid[:, None]
     v6 = in1[:, None]
     v7 = in0.to(dtype).gather(-1, v6)
     v0 = in0.to(dtype)

@@ -11,9 +11,9 @@ INLINE double loss_focal_wide(const glo_call *call, int64_t first, int64_t last,
     real *const out0 = call->out[0]; // grad_z
     real *const out1 = call->out[1]; // parameter
     const real p_gamma = R(call->params[0]); (void)p_gamma;
-    const int v17 = (p_gamma == R(0.0));
-    const real v19 = (R(-1.0) + p_gamma);
-    const int v37 = (p_gamma >= R(0.0));
+    const int v23 = (p_gamma == R(0.0));
+    const real v25 = (R(-1.0) + p_gamma);
+    const int v36 = (p_gamma >= R(0.0));
     const int64_t s0 = call->stride[1]; (void)s0;
     real *const kept_v7 = scratch + (int64_t)0 * n_classes;
     real *const losses = call->loss;
@@ -63,33 +63,33 @@ INLINE double loss_focal_wide(const glo_call *call, int64_t first, int64_t last,
         const real v14 = (v4 - v13);
         const real v15 = (v12 * v14);
         const real v16 = (-v15);
-        const real v18 = (p_gamma * v14);
-        const real v20 = real_pow(v11, v19);
-        const real v21 = (v18 * v20);
-        const real v22 = (-v21);
-        const real v23 = (v17 ? R(0.0) : v22);
-        const real v24 = (v23 * v10);
-        const int v36 = (v11 == R(0.0));
+        const real v24 = (p_gamma * v14);
+        const real v26 = real_pow(v11, v25);
+        const real v27 = (v24 * v26);
+        const real v28 = (-v27);
+        const real v29 = (v23 ? R(0.0) : v28);
+        const real v30 = (v10 * v29);
+        const int v37 = (v11 == R(0.0));
         const int v38 = (v36 & v37);
         const real v39 = (-v10);
         const real v40 = real_log1p(v39);
-        const real v41 = (v40 * v15);
+        const real v41 = (v15 * v40);
         const real v42 = (-v41);
         const real v43 = (v38 ? R(0.0) : v42);
         #pragma omp simd
         for (int c = 0; c < n_classes; c++) {
-            const int v25 = (c == v1);
-            const real v26 = (v25 ? R(1.0) : R(0.0));
+            const int v19 = (c == v1);
+            const real v20 = (v19 ? R(1.0) : R(0.0));
             const real v7 = kept_v7[c];
-            const real v27 = (v23 * v26);
-            const real v28 = (v24 - v27);
-            const real v29 = (v28 * v7);
-            const real v30 = (v29 * v9);
-            const real v31 = (v7 * v9);
-            const real v32 = (v12 * v31);
-            const real v33 = (v12 * v26);
-            const real v34 = (v32 - v33);
-            const real v35 = (v30 + v34);
+            const real v17 = (v7 * v9);
+            const real v18 = (v12 * v17);
+            const real v21 = (v12 * v20);
+            const real v22 = (v18 - v21);
+            const real v31 = (v29 * v20);
+            const real v32 = (v30 - v31);
+            const real v33 = (v7 * v32);
+            const real v34 = (v9 * v33);
+            const real v35 = (v22 + v34);
             out0[r * n_classes + c] = scale * v35;
         }
         total += v16;
@@ -107,9 +107,9 @@ INLINE double loss_focal_narrow(const glo_call *call, int64_t first, int64_t las
     real *const out0 = call->out[0]; // grad_z
     real *const out1 = call->out[1]; // parameter
     const real p_gamma = R(call->params[0]); (void)p_gamma;
-    const int v17 = (p_gamma == R(0.0));
-    const real v19 = (R(-1.0) + p_gamma);
-    const int v37 = (p_gamma >= R(0.0));
+    const int v23 = (p_gamma == R(0.0));
+    const real v25 = (R(-1.0) + p_gamma);
+    const int v36 = (p_gamma >= R(0.0));
     const int64_t s0 = call->stride[1]; (void)s0;
     real *const kept_v7 = scratch + 0 * LANES * n_classes;
     real *const turned0 = scratch + 1 * LANES * n_classes;
@@ -138,13 +138,13 @@ INLINE double loss_focal_narrow(const glo_call *call, int64_t first, int64_t las
         real v14[LANES];
         real v15[LANES];
         real v16[LANES];
-        real v18[LANES];
-        real v20[LANES];
-        real v21[LANES];
-        real v22[LANES];
-        real v23[LANES];
         real v24[LANES];
-        int v36[LANES];
+        real v26[LANES];
+        real v27[LANES];
+        real v28[LANES];
+        real v29[LANES];
+        real v30[LANES];
+        int v37[LANES];
         int v38[LANES];
         real v39[LANES];
         real v40[LANES];
@@ -194,35 +194,35 @@ INLINE double loss_focal_narrow(const glo_call *call, int64_t first, int64_t las
             v14[i] = (v4[i] - v13[i]);
             v15[i] = (v12[i] * v14[i]);
             v16[i] = (-v15[i]);
-            v18[i] = (p_gamma * v14[i]);
-            v20[i] = real_pow(v11[i], v19);
-            v21[i] = (v18[i] * v20[i]);
-            v22[i] = (-v21[i]);
-            v23[i] = (v17 ? R(0.0) : v22[i]);
-            v24[i] = (v23[i] * v10[i]);
-            v36[i] = (v11[i] == R(0.0));
-            v38[i] = (v36[i] & v37);
+            v24[i] = (p_gamma * v14[i]);
+            v26[i] = real_pow(v11[i], v25);
+            v27[i] = (v24[i] * v26[i]);
+            v28[i] = (-v27[i]);
+            v29[i] = (v23 ? R(0.0) : v28[i]);
+            v30[i] = (v10[i] * v29[i]);
+            v37[i] = (v11[i] == R(0.0));
+            v38[i] = (v36 & v37[i]);
             v39[i] = (-v10[i]);
             v40[i] = real_log1p(v39[i]);
-            v41[i] = (v40[i] * v15[i]);
+            v41[i] = (v15[i] * v40[i]);
             v42[i] = (-v41[i]);
             v43[i] = (v38[i] ? R(0.0) : v42[i]);
         }
         for (int c = 0; c < n_classes; c++) {
             #pragma omp simd
             for (int i = 0; i < LANES; i++) {
-                const int v25 = (c == v1[i]);
-                const real v26 = (v25 ? R(1.0) : R(0.0));
+                const int v19 = (c == v1[i]);
+                const real v20 = (v19 ? R(1.0) : R(0.0));
                 const real v7 = kept_v7[c * LANES + i];
-                const real v27 = (v23[i] * v26);
-                const real v28 = (v24[i] - v27);
-                const real v29 = (v28 * v7);
-                const real v30 = (v29 * v9[i]);
-                const real v31 = (v7 * v9[i]);
-                const real v32 = (v12[i] * v31);
-                const real v33 = (v12[i] * v26);
-                const real v34 = (v32 - v33);
-                const real v35 = (v30 + v34);
+                const real v17 = (v7 * v9[i]);
+                const real v18 = (v12[i] * v17);
+                const real v21 = (v12[i] * v20);
+                const real v22 = (v18 - v21);
+                const real v31 = (v29[i] * v20);
+                const real v32 = (v30[i] - v31);
+                const real v33 = (v7 * v32);
+                const real v34 = (v9[i] * v33);
+                const real v35 = (v22 + v34);
                 turned_grad_z[c * LANES + i] = scale * v35;
             }
         }

@@ -35,6 +35,7 @@ class Case:
     text: str
     rows: Rows
     defaults: tuple[tuple[str, float], ...] = ()
+    per: Rows | None = None
 
     def truth(
         self, *inputs: Tensor, reduction: str = "mean", ignore_index: int = -100, dim: int = 1, **params: Any
@@ -48,11 +49,12 @@ class Case:
                 tensor = torch.where(tensor != ignore_index, tensor, 0)
             axis = 0 if tensor.dim() == 1 else dim
             moved.append(tensor.movedim(axis, -1) if kind.per_class and kind.per_sample else tensor)
-        loss = self.rows(*moved, **{**dict(self.defaults), **params})
-        loss = torch.where(counts, loss, 0.0)
+        given = {**dict(self.defaults), **params}
+        loss = torch.where(counts, self.rows(*moved, **given), 0.0)
         if reduction == "none":
             return loss
-        return loss.sum() / counts.expand(loss.shape).sum() if reduction == "mean" else loss.sum()
+        each = counts if self.per is None else torch.where(counts, self.per(*moved, **given), 0.0)
+        return loss.sum() / each.expand(loss.shape).sum() if reduction == "mean" else loss.sum()
 
     @property
     def name(self) -> str:
@@ -72,6 +74,13 @@ CASES = {
     "weighted": Case(
         "loss weighted(z: real[C], t: class[C], w: shared real[C]) = -w[t] * log(softmax(z)[t])",
         lambda z, t, w: -w[t.long()] * picked(z.log_softmax(-1), t),
+    ),
+    "per_weight": Case(
+        "loss per_weight(z: real[C], t: class[C], w: shared real[C]; k = 1) ="
+        " -w[t] * log_softmax(z)[t] * k per square(w[t]) + exp(k)",
+        lambda z, t, w, k: -w[t.long()] * picked(z.log_softmax(-1), t) * k,
+        (("k", 1.0),),
+        per=lambda z, t, w, k: w[t.long()] ** 2 + torch.as_tensor(k, dtype=z.dtype).exp(),
     ),
     "kl": Case(
         "loss kl(teacher: real[C], student: real[C]; tau = 2) = let p = softmax(teacher / tau) in"

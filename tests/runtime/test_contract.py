@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from torch import Tensor
 
 import glo_dsl as glo
-from glo_dsl.runtime.contract import CompiledLoss, InputSpec
+from glo_dsl.runtime.contract import CompiledLoss
+from glo_dsl.runtime.spec import InputSpec
 
-NAMES = ["cross_entropy", "focal", "weighted", "kl", "masked", "huber"]
+NAMES = ["cross_entropy", "focal", "weighted", "per_weight", "kl", "masked", "huber"]
 MEMORY = ["contiguous", "transposed", "stepped", "reversed axes", "expanded"]
 Make = Callable[[str, str], CompiledLoss]
 
