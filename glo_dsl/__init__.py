@@ -8,15 +8,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glo_dsl.errors import GloError, Span
-from glo_dsl.lang.definitions import losses_of
+from glo_dsl.errors import Diagnostic, GloError, Span
 from glo_dsl.lang.loss import Loss
 
 if TYPE_CHECKING:
+    from glo_dsl.passes.zoo import Zoo
+
+    zoo: Zoo
     from glo_dsl.runtime.compile import compile as compile
 
 __version__ = "0.1.0"
-__all__ = ["GloError", "Loss", "Span", "__version__", "compile", "gradient", "load", "loads", "show"]
+__all__ = [
+    "Diagnostic", "GloError", "Loss", "Span", "__version__", "check", "compile", "gradient", "load", "loads", "read",
+    "show", "zoo",
+]  # fmt: skip
 
 
 def loads(text: str, name: str = "<string>") -> dict[str, Loss]:
@@ -28,7 +33,9 @@ def loads(text: str, name: str = "<string>") -> dict[str, Loss]:
     >>> loads("loss l1(p: real, y: real) = abs(p - y)")
     {'l1': <loss l1(p: real, y: real)>}
     """
-    return losses_of(text, name)
+    from glo_dsl.passes.lint import losses_without_errors
+
+    return losses_without_errors(text, name)
 
 
 def load(path: str | Path) -> dict[str, Loss]:
@@ -37,13 +44,34 @@ def load(path: str | Path) -> dict[str, Loss]:
     Raises:
         GloError: the file cannot be read as UTF-8 text, or is wrong, with the place.
     """
+    from glo_dsl.passes.lint import losses_without_errors
+
+    return losses_without_errors(read(path), str(path), Path(path))
+
+
+def check(path: str | Path) -> tuple[Diagnostic, ...]:
+    """Everything there is to say about a `.glo` file, errors and warnings, in the order of its text.
+
+    Raises:
+        GloError: the file cannot be read as UTF-8 text.
+    """
+    from glo_dsl.passes.lint import diagnose
+
+    return diagnose(read(path), str(path), Path(path)).diagnostics
+
+
+def read(path: str | Path) -> str:
+    """The text of a `.glo` file.
+
+    Raises:
+        GloError: the file cannot be read as UTF-8 text.
+    """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise GloError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise GloError(f"{path} is not UTF-8 text") from None
-    return losses_of(text, str(path), Path(path))
 
 
 def gradient(loss: Loss, wrt: str) -> str:
@@ -71,4 +99,8 @@ def __getattr__(name: str) -> Any:
         from glo_dsl.runtime.compile import compile
 
         return compile
+    if name == "zoo":
+        from glo_dsl.passes.zoo import Zoo
+
+        return Zoo()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

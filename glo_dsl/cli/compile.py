@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 import glo_dsl
+from glo_dsl.cli.files import read_losses
 from glo_dsl.errors import GloError, did_you_mean
 from glo_dsl.lang.loss import Loss
 
@@ -33,7 +34,7 @@ def compile_command(
     dtype: Annotated[str, typer.Option(help="Type of the inputs of a GPU kernel.")] = "float32",
 ) -> None:  # fmt: skip
     """Compile a loss: by default to a Python module that needs torch and triton alone."""
-    chosen = choose(glo_dsl.load(file), file, loss)
+    chosen = choose(read_losses(file), file, loss)
     stage = emit or (_stage_of(target) if target else "")
     if stage in MACHINE:
         write(_machine_code(chosen, stage, target or _default_target(stage), classes, dtype), output, stage)

@@ -14,6 +14,7 @@ from rich.table import Table
 
 import glo_dsl
 from glo_dsl.cli.compile import choose
+from glo_dsl.cli.files import read_losses
 from glo_dsl.errors import GloError
 
 
@@ -29,7 +30,7 @@ def search_command(
     overwrite: Annotated[bool, typer.Option(help="Replace what an earlier search left in the directory.")] = False,
 ) -> None:  # fmt: skip
     """Search for a better loss, and say honestly whether it is one."""
-    chosen = choose(glo_dsl.load(file), file, loss)
+    chosen = choose(read_losses(file), file, loss)
     if (out / "best.glo").exists() and not overwrite:
         raise GloError(f"{out} holds an earlier search", hint="choose another --out, or say --overwrite")
     from glo_dsl.evolve.search import Plan, check_space, search

@@ -248,6 +248,8 @@ def _range(node: Expr, known: Mapping[Expr, Interval]) -> Interval:
             return Interval(node.value, node.value) if math.isfinite(node.value) else ANY
         case Var():
             return node.domain
+        case Apply() if node.op.name == "mul" and node.args[0] is node.args[1]:
+            return OPS["square"].range(known[node.args[0]])
         case Apply():
             found = node.op.range(*(known[a] for a in node.args))
             return ANY if math.isnan(found.lo) or math.isnan(found.hi) else found

@@ -11,6 +11,9 @@ from glo_dsl.ir.types import ANY, CLASS, Interval, Type, make_type
 
 Range = Callable[..., Interval]
 
+UNKNOWN = "unknown"
+"""In the column `vjp`: there is a derivative, but the table cannot say it. Differentiating is an error."""
+
 
 def anything(*_: Interval) -> Interval:
     """The range of an operator about which nothing better is said."""
@@ -28,7 +31,8 @@ class Op:
     Attributes:
         name: unique; also the alias in the grammar for operators with a notation of their own.
         kinds: kinds of the arguments, then of the result.
-        vjp: one text per argument; "" where no derivative exists (conditions, class indices).
+        vjp: one text per argument; "" where no derivative exists (conditions, class indices), UNKNOWN where the table
+            has no operator to say it with.
         triton, c, torch: spelling with {0} {1} {2} for the arguments; "" where `define` replaces the operator.
         numpy: the reference meaning on float64 arrays, class axis last; None where `define` gives it.
         shape: how the axes of the result follow from those of the arguments, see `Op.result`.
@@ -114,7 +118,7 @@ class Op:
             message = f"{self._place(0)} must have a class axis, got {args[0]}"
             raise GloError(message, hint="it works over the entries of a real[C] value", code="row-expected")
         if self.shape == "gather" and args[1].per_class:
-            raise GloError(f"the index must be one class per sample, got {args[1]}", code="row-as-index")
+            raise GloError(f"the index must be one class per sample, got {args[1]}", code="class-expected")
         if self.shape in ("reduce", "gather"):
             axes -= {CLASS}
         elif self.shape == "onehot":

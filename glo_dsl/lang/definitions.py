@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lark import Token, Tree
@@ -12,10 +12,9 @@ from glo_dsl.errors import ERROR, Diagnostic, GloError, Source
 from glo_dsl.ir.expr import Expr, walk
 from glo_dsl.lang.claims import Claims
 from glo_dsl.lang.comments import doc_above, written_with_doc
-from glo_dsl.lang.elaborate import BROKEN, Elaborator, Names
+from glo_dsl.lang.elaborate import BROKEN, Elaborator, Names, Place
 from glo_dsl.lang.headers import Headers
 from glo_dsl.lang.imports import Importer
-from glo_dsl.lang.lint import lint
 from glo_dsl.lang.loss import Example, Law, Loss
 from glo_dsl.lang.syntax import Node, Parsed, parse_file, span_of
 from glo_dsl.lang.unit import Function, Unit, functions_of
@@ -35,12 +34,14 @@ class Module:
         losses: those without errors, by name, in the order of the text.
         diagnostics: everything there is to say, in the order of the text.
         unit: the names of the file.
+        places: for each loss, where its expressions were first written.
     """
 
     source: Source
     losses: dict[str, Loss]
     diagnostics: tuple[Diagnostic, ...]
     unit: Unit
+    places: Mapping[str, Mapping[Expr, Place]] = field(default_factory=dict)
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
@@ -60,13 +61,13 @@ def losses_of(text: str, name: str = "<string>", path: Path | None = None) -> di
     >>> list(losses_of("loss mse(p: real, y: real) = (p - y) ^ 2"))
     ['mse']
     """
-    module = check(text, name, path, warn=False)
+    module = check(text, name, path)
     if module.errors:
         raise GloError.of(module.errors)
     return module.losses
 
 
-def check(text: str, name: str = "<string>", path: Path | None = None, warn: bool = True) -> Module:
+def check(text: str, name: str = "<string>", path: Path | None = None) -> Module:
     """Reads a `.glo` text as far as possible. What is wrong or suspicious is in the result; nothing is raised.
 
     >>> [d.message for d in check("loss f(x: real, y: real) = lgo(x)  loss g(x: real) = sum(x)").diagnostics]
@@ -75,16 +76,16 @@ def check(text: str, name: str = "<string>", path: Path | None = None, warn: boo
     source = Source(text, name)
     parsed = parse_file(source)
     unit = Unit(source, path, lost=parsed.lost)
-    checker = _Checker(unit, list(parsed.errors), warn)
+    checker = _Checker(unit, list(parsed.errors))
     try:
         losses = checker.run(parsed)
     except GloError as error:  # a limit: what comes behind is not read
         checker.diagnostics += error.diagnostics
         losses = {}
-    return Module(source, losses, _in_order(checker.diagnostics), unit)
+    return Module(source, losses, in_order(checker.diagnostics), unit, checker.places)
 
 
-def _in_order(found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+def in_order(found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Each diagnostic once, by place; warnings about what is wrong anyway would only distract."""
     unique = list({(d.code, d.span, d.message): d for d in found}.values())
     wrong = {d.span.line for d in unique if d.severity == ERROR and d.span}
@@ -96,8 +97,9 @@ def _in_order(found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
 class _Checker:
     """Reads the definitions of one file."""
 
-    def __init__(self, unit: Unit, diagnostics: list[Diagnostic], warn: bool) -> None:
-        self.unit, self.diagnostics, self.warn = unit, diagnostics, warn
+    def __init__(self, unit: Unit, diagnostics: list[Diagnostic]) -> None:
+        self.unit, self.diagnostics = unit, diagnostics
+        self.places: dict[str, Mapping[Expr, Place]] = {}
         self.elaborator = Elaborator(unit, diagnostics)
         self.headers = Headers(self.elaborator)
 
@@ -157,7 +159,7 @@ class _Checker:
             self.elaborator.say("no-inputs", f"{name} has no inputs", name, hint)
             return None
         before = len(self.errors())
-        self.elaborator.places = {}
+        self.elaborator.places = {}  # an expression that two losses share stands in each of them
         scope = Names(self.headers.scope(function))
         expr = self.elaborator.expression(function.body, scope)
         per = self._per(per_tree, scope)
@@ -170,9 +172,8 @@ class _Checker:
             function.name, function.header.inputs, function.header.params, expr,
             written_with_doc(source, function.node), doc_above(source, function.node), source, span_of(name), per,
         )  # fmt: skip
-        if self.warn:
-            self._unread(function, scope)
-            self.diagnostics += lint(loss, self.elaborator.places)
+        self._unread(function, scope)
+        self.places[loss.name] = self.elaborator.places
         return loss
 
     def errors(self) -> list[Diagnostic]:
@@ -222,4 +223,4 @@ class _Checker:
                     self.elaborator.check_read(name, scope, "unused-argument", message)
 
 
-__all__ = ["MAX_NODES", "Module", "check", "losses_of"]
+__all__ = ["MAX_NODES", "Module", "check", "in_order", "losses_of"]

@@ -108,6 +108,8 @@ def _token_advice(text: str, token: Token, expected: frozenset[str]) -> Advice |
     before = text[: token.start_pos or 0].rstrip()
     if token == ";":
         return Advice("semicolon", "; may stand once, between the inputs of a loss and its parameters")
+    if token == "+-":
+        return Advice("tolerance", "+- stands in an example, before its tolerance: example f(1) == 2 +- 1e-6")
     if _at_top(expected) and not operand_ended:
         if token in _CLOSES:
             return Advice("unopened-bracket", "no bracket is open here")
@@ -137,8 +139,6 @@ def _sign_advice(token: Token, before: str, expected: frozenset[str], operand_en
         return Advice("typed-def", "a def takes names only; their types follow from the call")
     if token == "=" and operand_ended:
         return Advice("assignment", "equality is written ==; a local name: let name = value in expression")
-    if token == "+-":
-        return Advice("tolerance", "+- stands in an example, before its tolerance: example f(1) == 2 +- 1e-6")
     if token.type == "STRING":
         return Advice("string", 'a text in quotes names a file: import "other.glo"')
     if expected == {"LPAR", "LSQB"}:
@@ -169,7 +169,6 @@ def _at_top(expected: frozenset[str]) -> bool:
 def _expected(expected: frozenset[str]) -> str:
     names = {
         "RPAR": ")", "RSQB": "]", "EQUAL": "=", "IN": "in", "THEN": "then", "ELSE": "else", "COLON": ":", "LSQB": "[",
-        "DOT": ".",
     }  # fmt: skip
     if {"NUMBER", "LPAR"} <= expected:
         return "; expected an expression"

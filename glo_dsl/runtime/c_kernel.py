@@ -97,7 +97,8 @@ class CKernel:
         outputs = self._outputs(*[g.data_ptr() for g in gradients])
         call = _Call(
             rows, classes, ignore_index, REDUCTIONS[reduction] if divisor is None else GIVEN,
-            ctypes.addressof(pointers), ctypes.addressof(strides), ctypes.addressof(values), ctypes.addressof(outputs), loss.data_ptr(), 0, 0, divisor or 0.0,
+            ctypes.addressof(pointers), ctypes.addressof(strides), ctypes.addressof(values),
+            ctypes.addressof(outputs), loss.data_ptr(), 0, 0, divisor or 0.0,
         )  # fmt: skip
         reference, function = ctypes.byref(call), self._function
         alive = (pointers, strides, values, outputs, tensors, loss, gradients)  # the kernel holds bare addresses
