@@ -11,8 +11,8 @@ from rich.table import Table
 
 import glo_dsl
 from glo_dsl.errors import GloError, did_you_mean
-from glo_dsl.lang.imports import zoo_text
 from glo_dsl.lang.loss import Loss
+from glo_dsl.lang.zoo_files import zoo_text
 from glo_dsl.passes.zoo import Zoo
 
 

@@ -116,7 +116,8 @@ class Op:
             raise GloError(f"cannot compare {args[0]} with {args[1]}", code="comparison")
         if self.shape in ("reduce", "row", "gather") and not args[0].per_class:
             message = f"{self._place(0)} must have a class axis, got {args[0]}"
-            raise GloError(message, hint="it works over the entries of a real[C] value", code="row-expected")
+            hint = "it works over the classes of a real[C] value; the mean over the batch is the caller's"
+            raise GloError(message, hint=hint, code="row-expected")
         if self.shape == "gather" and args[1].per_class:
             raise GloError(f"the index must be one class per sample, got {args[1]}", code="class-expected")
         if self.shape in ("reduce", "gather"):
@@ -144,7 +145,9 @@ def _noun(kind: str) -> str:
 
 def _hint(want: str, got: Type) -> str | None:
     if want == "real" and got.kind == "class":
-        return "onehot(t) turns a class index into a row of 0 and 1"
+        return "onehot(t) turns a class index into a row of 0 and 1; z[t] is the entry of class t"
+    if want == "class":
+        return "an index is an input of type class[C], for example t: class[C]"
     if want == "real" and got.kind == "bool":
         return "write: if condition then 1 else 0"
     if want == "bool" and got.kind == "real":

@@ -164,7 +164,7 @@ class _Checker:
         expr = self.elaborator.expression(function.body, scope)
         per = self._per(per_tree, scope)
         if expr is not BROKEN:
-            self._check_body(expr, function.body)
+            self._check_body(expr, function)
         if function.header is None or expr is BROKEN or per is BROKEN or len(self.errors()) > before:
             return None
         source = self.unit.source
@@ -192,14 +192,16 @@ class _Checker:
             return BROKEN
         return per
 
-    def _check_body(self, expr: Expr, tree: Node | Token) -> None:
-        say = self.elaborator.say
+    def _check_body(self, expr: Expr, function: Function) -> None:
+        say, tree = self.elaborator.say, function.body
         if expr.type.kind != "real":
             hint = "write: if condition then 1 else 0" if expr.type.kind == "bool" else None
             say("body-kind", f"the body has type {expr.type}; a loss is a real number", tree, hint)
         elif expr.type.per_class:
             message = f"the body has type {expr.type}; a loss is one number per sample"
-            say("body-per-class", message, tree, "reduce it with sum or mean")
+            classes = [v.name for v in (function.header.inputs if function.header else ()) if v.type.kind == "class"]
+            entry = f", or take the entry of a class: (...)[{classes[0]}]" if classes else ""
+            say("body-per-class", message, tree, f"reduce it with sum or mean{entry}")
         nodes = sum(1 for _ in walk((expr,)))
         if nodes > MAX_NODES:
             say("too-many-nodes", f"the loss has {nodes} nodes; the limit is {MAX_NODES}", tree)

@@ -12,7 +12,8 @@ from glo_dsl.ir.expr import Const, Expr, Var, const
 from glo_dsl.ir.ops import count
 from glo_dsl.ir.table import FUNCTIONS, function
 from glo_dsl.lang.syntax import Node, parse
-from glo_dsl.lang.terms import BROKEN, CONSTANTS, MAX_TERMS, Names, Place, Scope, Terms, token_at
+from glo_dsl.lang.terms import BROKEN, CONSTANTS, FOREIGN, MAX_TERMS, Names, Place, Scope, Terms, token_at
+from glo_dsl.lang.zoo_files import zoo_index
 from glo_dsl.lang.trampoline import Steps
 from glo_dsl.lang.unit import Function, Header, Unit, trees
 
@@ -65,8 +66,14 @@ class Elaborator(Terms):
                 return self.say(error.code, error.message, tree, error.hint)
             if name in self._here.lost:
                 return BROKEN
-            return self.say(error.code, error.message, name, did_you_mean(name, [*FUNCTIONS, *self._here.words()]))
+            return self.say(error.code, error.message, name, self._near(name))
         return self._apply(op.name, args, tree)
+
+    def _near(self, name: Token) -> str | None:
+        """What a word that calls nothing may have been meant for."""
+        if name in zoo_index():
+            return f"import std brings the loss {name}"
+        return FOREIGN.get(name) or did_you_mean(name, [*FUNCTIONS, *self._here.words()])
 
     def _expand(self, called: Function, args: list[Expr], settings: dict[Token, Expr], tree: Node) -> Steps[Expr]:
         self.used.add(called)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import cache, partial
-from importlib import resources
 from pathlib import Path
 
 from lark import Token
@@ -13,6 +11,7 @@ from lark import Token
 from glo_dsl.errors import Diagnostic, Source, did_you_mean
 from glo_dsl.lang.syntax import MAX_TEXT, Node, grammar, parse_file, span_of
 from glo_dsl.lang.unit import Function, Imported, Unit, functions_of
+from glo_dsl.lang.zoo_files import zoo_index, zoo_text
 
 MAX_IMPORTS = 100
 """Files that one file may import, those imported by imports counted."""
@@ -25,25 +24,6 @@ def prelude() -> Unit:
     parsed = parse_file(unit.source)
     unit.functions = {function.name: function for function in functions_of(unit, parsed.definitions)}
     return unit
-
-
-@cache
-def zoo_index() -> dict[str, str]:
-    """For every loss of the library the name of its file."""
-    found: dict[str, str] = {}
-    for file in sorted(_zoo_files()):
-        for name in re.findall(r"^loss\s+(\w+)", zoo_text(file), re.M):
-            found[name] = file
-    return found
-
-
-def _zoo_files() -> list[str]:
-    return [entry.name for entry in (resources.files("glo_dsl") / "zoo").iterdir() if entry.name.endswith(".glo")]
-
-
-def zoo_text(file: str) -> str:
-    """The text of a file of the library."""
-    return (resources.files("glo_dsl") / "zoo" / file).read_text(encoding="utf-8")
 
 
 @cache
@@ -148,3 +128,6 @@ class Importer:
         if unit is not self.root:
             message = f"{unit.path.name if unit.path else unit.source.name}: {message}"
         self.diagnostics.append(Diagnostic(message, span_of(site), hint, self.root.source, code))
+
+
+__all__ = ["Importer", "prelude", "zoo_index", "zoo_text"]

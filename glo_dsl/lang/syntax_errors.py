@@ -63,7 +63,7 @@ def _span(token: Token) -> Span:
 def _strange_character(source: Source, error: UnexpectedCharacters) -> Diagnostic:
     character = source.text[error.pos_in_stream or 0]
     hints = {
-        "&": "write: and", "|": "write: or", "!": "write: not, or != between two values",
+        "&": "write: and", "|": "write: or; an absolute value is abs(x)", "!": "write: not, or != between two values",
         "%": "there is no remainder operator", '"': "a text ends on the line it begins on",
         "'": "names of files are written in double quotes", "{": "brackets are ( and [", "}": "brackets are ( and [",
         "\\": "there is no such operator; division is written /", "@": "multiplication is written *; dot(a, b) sums",
@@ -96,7 +96,8 @@ def _missing_word(expected: frozenset[str]) -> Advice | None:
     if "IN" in expected and "RSQB" not in expected and "RPAR" not in expected:
         return Advice("incomplete-let", "a local name is written: let name = value in expression")
     if expected == {"COLON"}:
-        return Advice("missing-type", "an input is written with its type, for example z: real[C]")
+        hint = "an input is written with its type, for example z: real[C]; a parameter stands after ; with a default"
+        return Advice("missing-type", hint)
     if expected == {"DOT"}:
         return Advice("law-name", "a law is named after its loss: law huber.symmetric: ...")
     return None
@@ -110,6 +111,12 @@ def _token_advice(text: str, token: Token, expected: frozenset[str]) -> Advice |
         return Advice("semicolon", "; may stand once, between the inputs of a loss and its parameters")
     if token == "+-":
         return Advice("tolerance", "+- stands in an example, before its tolerance: example f(1) == 2 +- 1e-6")
+    if token == ".":
+        imported = re.search(r"import\s+(\w+)$", before)
+        hint = f'a file is named in quotes: import "{imported[1]}.glo"' if imported else "abs(x), not torch.abs(x)"
+        return Advice("dot", f"names have no dots: {hint}")
+    if token == "," and before[-1:].isdigit() and _at_top(expected):
+        return Advice("decimal-comma", "a decimal number is written with a point: 0.5")
     if _at_top(expected) and not operand_ended:
         if token in _CLOSES:
             return Advice("unopened-bracket", "no bracket is open here")
@@ -135,8 +142,13 @@ def _sign_advice(token: Token, before: str, expected: frozenset[str], operand_en
         return Advice("double-star", "power is written ^")
     if token in ("<", "<=", ">", ">=", "==", "!="):
         return Advice("chained-comparison", "comparisons do not chain; write: a < b and b < c")
-    if token == ":" and "COMMA" in expected and not operand_ended:
-        return Advice("typed-def", "a def takes names only; their types follow from the call")
+    if token in (":", "=") and {"COMMA", "RPAR"} == expected and not operand_ended:
+        hint = "a def takes names only; types follow from the call, and defaults belong to the parameters of a loss"
+        return Advice("typed-def", hint)
+    if token == "," and expected == {"RSQB"} and re.search(r"\w\[\s*\w+$", before):
+        return Advice("second-axis", "a loss is written for one sample: real[C] is a row; batches are the caller's")
+    if token == "?" and operand_ended:
+        return Advice("question-mark", "a choice is written: if condition then value else value")
     if token == "=" and operand_ended:
         return Advice("assignment", "equality is written ==; a local name: let name = value in expression")
     if token.type == "STRING":

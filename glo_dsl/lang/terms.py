@@ -21,6 +21,16 @@ CONSTANTS: dict[str, Expr] = {"pi": const(math.pi), "inf": const(math.inf), "nan
 BROKEN = var("@broken", make_type("broken", frozenset()))
 """Stands for what could not be understood; whatever is made of it is broken too, and nothing more is said."""
 
+FOREIGN = {
+    "ln": "the natural logarithm is log(x)", "e": "e to the power of x is exp(x)", "E": "e to the power of x is exp(x)",
+    "pow": "a power is written a ^ b", "clip": "it is called clamp(x, low, high)", "maximum": "it is called max(a, b)",
+    "minimum": "it is called min(a, b)", "where": "a choice is written: if condition then value else value",
+    "argmax": "it has no gradient; max(z) is the largest entry", "dim": "there is one class axis, and no dim",
+    "cross": "see dot(a, b), and -sum(q * log_softmax(z))", "nll": "write -log_softmax(z)[t]",
+    "N": "a loss is written for one sample: batches are the caller's", "True": "write: true", "False": "write: false",
+}  # fmt: skip
+"""Words from elsewhere that people try, and what to write here."""
+
 MAX_TERMS = 200_000
 """Terms that one file may expand to, those of functions counted for every distinct call."""
 
@@ -122,7 +132,7 @@ class Terms:
             return self.say("function-as-value", f"{token} is a function", token, call)
         if token in self._here.lost:
             return BROKEN
-        hint = did_you_mean(token, [*scope, *CONSTANTS])
+        hint = FOREIGN.get(token) or did_you_mean(token, [*scope, *CONSTANTS])
         if hint is None and 0 < len(scope) <= 8:
             hint = f"the names here are {', '.join(scope)}"
         return self.say("unknown-name", f"unknown name {token}", token, hint)
@@ -149,7 +159,7 @@ class Terms:
         yield
 
     def _row_tree(self, tree: Node, scope: Names) -> Steps[Expr]:
-        hint = "a row comes from an input of type real[C], or from softmax, onehot and the like"
+        hint = "a row is an input, such as z: real[C], or w: shared real[C] for class weights"
         return self.say("row-literal", "a list of numbers may stand in an example only", tree, hint)
         yield
 

@@ -32,10 +32,14 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An argument that an operator may not be able to take; `certain` when no value of it is all right."""
+    """An argument that an operator may not be able to take; `certain` when no value of it is all right.
+
+    `others` would do instead of `need`.
+    """
 
     node: Apply
     need: Need
+    others: tuple[Need, ...]
     interval: Interval
     certain: bool
 
@@ -160,9 +164,9 @@ def _check(node: Apply, facts: Facts) -> Iterator[Finding]:
     for alternatives in needs(node.op):
         states = [_state(need, node.args[need.place], facts) for need in alternatives]
         if True not in states:
-            need = alternatives[0]
+            need, *others = alternatives
             certain = all(state is False for state in states)
-            yield Finding(node, need, facts.interval(node.args[need.place]), certain)
+            yield Finding(node, need, tuple(others), facts.interval(node.args[need.place]), certain)
 
 
 def _state(need: Need, arg: Expr, facts: Facts) -> bool | None:

@@ -14,7 +14,7 @@ from glo_dsl.lang.elaborate import Place
 from glo_dsl.lang.loss import Loss
 from glo_dsl.lang.show import show
 from glo_dsl.passes.diff import gradients
-from glo_dsl.passes.domains import Finding, undefined
+from glo_dsl.passes.domains import Finding, Need, undefined
 from glo_dsl.passes.simplify import simplify
 
 MAX_QUOTE = 50
@@ -65,14 +65,19 @@ def _undefined(loss: Loss, finding: Finding, places: Mapping[Expr, Place]) -> Di
     source, span = places.get(finding.node, (loss.source, loss.span))
     op, need = finding.node.op, finding.need
     quoted = _quote(finding.argument, places)
-    what, code = f"{op.call} needs {need.relation} {need.bound:g}", "undefined"
+    what, code = f"{op.call} needs {_wanted(need)}", "undefined"
     if _overflows(finding):
         what, code = f"{op.call} overflows float32 above {need.bound:g}", "overflow"
     elif need.relation == "!=" and op.call == "/":
         what, code = "a divisor must not be 0", "division-by-zero"
+    what += "".join(f", or {_quote(finding.node.args[n.place], places)} {_wanted(n)}" for n in finding.others)
     hint = None if finding.certain else _way_out(finding)
     severity = ERROR if finding.certain and code != "overflow" else WARNING
     return Diagnostic(f"{quoted} is in {finding.interval}; {what}", span, hint, source, code, severity)
+
+
+def _wanted(need: Need) -> str:
+    return "a whole number" if need.relation == "whole" else f"{need.relation} {need.bound:g}"
 
 
 def _way_out(finding: Finding) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 
 from glo_dsl.lang.definitions import losses_of
-from glo_dsl.lang.imports import zoo_index, zoo_text
 from glo_dsl.lang.loss import Loss
+from glo_dsl.lang.zoo_files import zoo_index, zoo_text
 
 
 class Zoo(Mapping[str, Loss]):
