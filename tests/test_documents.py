@@ -10,8 +10,11 @@ import pytest
 
 import glo_dsl as glo
 from glo_dsl.ir.manual import operator_table
+from glo_dsl.lang.catalogue import index
+from glo_dsl.lang.imports import prelude_table
 
 ROOT = Path(__file__).parents[1]
+GENERATED = {"operators": operator_table, "prelude": prelude_table, "diagnostics": index}
 DOCUMENTS = [ROOT / "README.md", ROOT / "grammar" / "LANGUAGE.md"]
 
 
@@ -46,16 +49,15 @@ def test_the_error_in_the_readme_is_the_one_that_comes() -> None:
     assert str(error.value) == shown.strip()
 
 
-def test_the_operator_table_in_the_manual_is_the_operator_table(request: pytest.FixtureRequest) -> None:
-    path = ROOT / "grammar" / "LANGUAGE.md"
-    head, rest = path.read_text(encoding="utf-8").split("<!-- operators -->\n")
-    table, tail = rest.split("<!-- end of operators -->")
+@pytest.mark.parametrize("part", ["operators", "prelude", "diagnostics"])
+def test_what_is_generated_in_the_manual_is_up_to_date(part: str, request: pytest.FixtureRequest) -> None:
+    path, text = ROOT / "grammar" / "LANGUAGE.md", GENERATED[part]()
+    head, rest = path.read_text(encoding="utf-8").split(f"<!-- {part} -->\n")
+    found, tail = rest.split(f"<!-- end of {part} -->")
     if request.config.getoption("--update-golden"):
-        path.write_text(
-            f"{head}<!-- operators -->\n{operator_table()}<!-- end of operators -->{tail}", encoding="utf-8"
-        )
+        path.write_text(f"{head}<!-- {part} -->\n{text}<!-- end of {part} -->{tail}", encoding="utf-8")
     else:
-        assert table == operator_table(), "run pytest --update-golden"
+        assert found == text, "run pytest --update-golden"
 
 
 def test_files_that_the_readme_points_to_exist() -> None:

@@ -50,7 +50,7 @@ class Elaborator(Terms):
         if called is None and name in scope:
             message = f"{name} is a value, not a function"
             return self.say("value-as-function", message, name, f"multiplication is written {name} * (...)")
-        if settings and (called is None or not called.is_loss) and name not in self._here.lost:
+        if settings and (called is None or not called.is_loss) and not self._here.is_lost(name):
             hint = "pass it like any argument; only losses have parameters after ;"
             return self.say("settings-without-loss", f"{name} has no parameters", tree, hint)
         if called is not None:
@@ -64,7 +64,7 @@ class Elaborator(Terms):
         except GloError as error:
             if error.code != "unknown-function":
                 return self.say(error.code, error.message, tree, error.hint)
-            if name in self._here.lost:
+            if self._here.is_lost(name):
                 return BROKEN
             return self.say(error.code, error.message, name, self._near(name))
         return self._apply(op.name, args, tree)

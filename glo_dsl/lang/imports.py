@@ -9,6 +9,7 @@ from pathlib import Path
 from lark import Token
 
 from glo_dsl.errors import Diagnostic, Source, did_you_mean
+from glo_dsl.lang.comments import doc_above
 from glo_dsl.lang.syntax import MAX_TEXT, Node, grammar, parse_file, span_of
 from glo_dsl.lang.unit import Function, Imported, Unit, functions_of
 from glo_dsl.lang.zoo_files import zoo_index, zoo_text
@@ -24,6 +25,15 @@ def prelude() -> Unit:
     parsed = parse_file(unit.source)
     unit.functions = {function.name: function for function in functions_of(unit, parsed.definitions)}
     return unit
+
+
+def prelude_table() -> str:
+    """The functions of the prelude for the manual, in Markdown."""
+    lines = ["| written | meaning |", "|---|---|"]
+    for function in prelude().functions.values():
+        doc = " ".join(doc_above(function.home.source, function.node).split()).replace("|", "\\|")
+        lines.append(f"| `{function.name}({', '.join(function.names)})` | {doc} |")
+    return "\n".join(lines) + "\n"
 
 
 @cache
@@ -81,7 +91,7 @@ class Importer:
             say("import-of-itself", f"{word} is this very file", "leave it out")
         elif found:
             functions = found.functions
-            unit.imports.append(Imported(str(word), functions.get, lambda: tuple(functions)))
+            unit.imports.append(Imported(str(word), functions.get, lambda: tuple(functions), found.lost))
 
     def _path(self, unit: Unit, name: str, say: Callable[..., None]) -> Path | None:
         if unit.path is None or self._tree is None:
@@ -130,4 +140,4 @@ class Importer:
         self.diagnostics.append(Diagnostic(message, span_of(site), hint, self.root.source, code))
 
 
-__all__ = ["Importer", "prelude", "zoo_index", "zoo_text"]
+__all__ = ["Importer", "prelude", "prelude_table", "zoo_index", "zoo_text"]

@@ -42,13 +42,32 @@ def complaint(source: Source, error: UnexpectedInput) -> Diagnostic:
     token = getattr(error, "token", None)
     expected = frozenset(getattr(error, "accepts", None) or getattr(error, "expected", None) or ())
     if token is None or token.type == "$END":
-        end = span_at(source.text, len(source.text.rstrip()))
-        advice = _hole_advice(source.text) or _unclosed(source.text) or _missing_word(expected)
-        advice = advice or Advice("unexpected-end", None)
-        return Diagnostic(f"the text ends too early{_expected(expected)}", end, advice.hint, source, advice.code)
+        return _too_short(source, source.text, "text", expected)
+    before = source.text[: token.start_pos or 0]
+    if token in DEFINITIONS and not before.rpartition("\n")[2].strip() and before.strip():
+        return _too_short(source, before, "definition", expected)
     advice = _token_advice(source.text, token, expected) or Advice("unexpected-token", None)
     message = f"unexpected {_shown(token)}{_expected(expected)}"
     return Diagnostic(message, _span(token), advice.hint, source, advice.code)
+
+
+def _too_short(source: Source, text: str, what: str, expected: frozenset[str]) -> Diagnostic:
+    """Said where the last token before the end stands: comments in between belong to what follows."""
+    end = _end_of_tokens(text)
+    advice = _hole_advice(text[:end]) or _unclosed(text) or _missing_word(expected) or Advice("unexpected-end", None)
+    message = f"the {what} ends too early{_expected(expected)}"
+    return Diagnostic(message, span_at(source.text, end), advice.hint, source, advice.code)
+
+
+def _end_of_tokens(text: str) -> int:
+    end = len(text)
+    while end > 0:
+        begin = text.rfind("\n", 0, end) + 1
+        line = re.sub(r'("[^"]*")|#.*', r"\1", text[begin:end]).rstrip()
+        if line:
+            return begin + len(line)
+        end = begin - 1
+    return 0
 
 
 def span_at(text: str, offset: int) -> Span:

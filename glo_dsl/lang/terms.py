@@ -130,7 +130,7 @@ class Terms:
             near = did_you_mean(token, scope)
             call = f"call it: {token}(...)" + (f"; {near}" if near else "")
             return self.say("function-as-value", f"{token} is a function", token, call)
-        if token in self._here.lost:
+        if self._here.is_lost(token):
             return BROKEN
         hint = FOREIGN.get(token) or did_you_mean(token, [*scope, *CONSTANTS])
         if hint is None and 0 < len(scope) <= 8:

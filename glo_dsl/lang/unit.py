@@ -67,6 +67,10 @@ class Unit:
         found = [function for entry in self.imports if (function := entry.find(name))]
         return list(dict.fromkeys(found))
 
+    def is_lost(self, name: str) -> bool:
+        """Whether a name is that of a definition that could not be read."""
+        return name in self.lost or any(name in entry.lost for entry in self.imports)
+
     def words(self) -> Iterator[str]:
         """Every name of a function that a call in this file may use, operators apart."""
         yield from self.functions
@@ -78,11 +82,12 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """One import: `find` gives the function of a name, `names` all there are."""
+    """One import: `find` gives the function of a name, `names` all there are, `lost` those that cannot be read."""
 
     label: str
     find: Callable[[str], Function | None]
     names: Callable[[], tuple[str, ...]]
+    lost: frozenset[str] = frozenset()
 
 
 def functions_of(unit: Unit, nodes: tuple[Node, ...]) -> Iterator[Function]:
