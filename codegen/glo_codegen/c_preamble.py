@@ -1,6 +1,10 @@
 """What every C translation unit begins with: elementary functions that vectorise, and the driver over rows."""
 
-PREAMBLE = r"""
+from __future__ import annotations
+
+from glo_codegen.c_special import C_SPECIAL
+
+ELEMENTARY = r"""
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -258,3 +262,5 @@ static int glo_run(glo_call *call, glo_block block, const int *class_inputs, int
     return failed ? 2 : 0;
 }
 """
+
+PREAMBLE = ELEMENTARY + C_SPECIAL + DRIVER

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-HELPERS: dict[str, str] = {
+from glo_codegen.triton_special import TRITON_SPECIAL
+
+HELPERS: dict[str, str] = TRITON_SPECIAL | {
     "_max": '''
 @triton.jit
 def _max(x, y):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from glo_dsl.ir.ops import Op
+from glo_dsl.ir.ops import UNKNOWN, Op
 from glo_dsl.ir.table import OPS
 
 
@@ -26,7 +26,7 @@ def _written(op: Op) -> str:
 
 
 def _derivatives(op: Op) -> str:
-    return ", ".join(_code(text) for text in op.vjp if text)
+    return ", ".join(text if text == UNKNOWN else _code(text) for text in op.vjp if text)
 
 
 def _code(text: str) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from glo_dsl.errors import GloError
 from glo_dsl.ir import numeric, ranges
-from glo_dsl.ir.ops import Op, Range
+from glo_dsl.ir.ops import UNKNOWN, Op, Range
+from glo_dsl.ir.types import INF, Interval
 
 R1 = ("real", "real")
 R2 = ("real", "real", "real")
@@ -27,6 +31,20 @@ def _compare(name: str, sign: str, numpy: np.ufunc, kinds: tuple[str, ...] = COM
         name, kinds, ("", ""), text, text, text, numpy,
         notation=(sign, 4), word=sign, smooth="jump", about=f"a {sign} b",
     )  # fmt: skip
+
+
+def _falling(function: Callable[[Any], Any]) -> Callable[[Interval], Interval]:
+    """Range of a strictly decreasing function."""
+    return lambda a: ranges.neg(ranges.rising(lambda x: -function(x))(a))
+
+
+def _lgamma_range(a: Interval) -> Interval:
+    """It falls to its one minimum and rises from there."""
+    lowest = 1.4616321449683622
+    falls, rises = a.meet(Interval(0.0, lowest)), a.meet(Interval(lowest, INF))
+    if falls.empty or rises.empty:
+        return _falling(numeric.lgamma)(falls) if rises.empty else ranges.rising(numeric.lgamma)(rises)
+    return ranges.select(a, _falling(numeric.lgamma)(falls), ranges.rising(numeric.lgamma)(rises))
 
 
 ARITHMETIC = (
@@ -70,6 +88,8 @@ ELEMENTARY = (
        range=ranges.fixed(-1, 1), cost=20, about="sine"),
     Op("cos", R1, ("-(g * sin(a))",), "tl.cos({0})", "real_cos({0})", "torch.cos({0})", np.cos,
        range=ranges.fixed(-1, 1), cost=20, about="cosine"),
+    Op("atan", R1, ("g / (1 + a * a)",), "_atan({0})", "real_atan({0})", "torch.atan({0})", np.arctan,
+       range=ranges.rising(np.arctan), cost=20, about="arctangent, in (-pi/2, pi/2)"),
     Op("tanh", R1, ("g * (1 - out * out)",), "_tanh({0})", "real_tanh({0})", "torch.tanh({0})", np.tanh,
        range=ranges.rising(np.tanh), cost=30, about="hyperbolic tangent"),
     Op("erf", R1, ("g * 1.1283791670955126 * exp(-(a * a))",), "tl.erf({0})", "real_erf({0})", "torch.erf({0})",
@@ -85,6 +105,21 @@ ELEMENTARY = (
     Op("relu", R1, ("if a > 0 then g else 0",), "_max({0}, 0.0)", "real_max({0}, R(0.0))", "torch.relu({0})",
        lambda a: np.maximum(a, 0.0), range=ranges.relu, smooth="kink",
        about="max(a, 0); derivative 0 at 0"),
+)  # fmt: skip
+
+AT_LEAST_0 = "torch.where({0} >= 0, {0} + 0.0, torch.nan)"
+"""What PyTorch's gamma functions are given: it reflects them at 0, the other targets do not; and to us -0 is 0."""
+
+GAMMA = (
+    Op("lgamma", R1, ("g * digamma(a)",), "_lgamma({0})", "real_lgamma({0})", f"torch.lgamma({AT_LEAST_0})",
+       numeric.lgamma, domain="a > 0", range=_lgamma_range, cost=60, samples=POSITIVE,
+       about="log(gamma(a)), so that lgamma(n + 1) is log(n!); infinite at 0, NaN below"),
+    Op("digamma", R1, ("g * trigamma(a)",), "_digamma({0})", "real_digamma({0})", f"torch.digamma({AT_LEAST_0})",
+       numeric.digamma, domain="a > 0", range=ranges.rising(numeric.digamma), cost=60, samples=POSITIVE,
+       about="derivative of lgamma; -infinite at 0, NaN below"),
+    Op("trigamma", R1, (UNKNOWN,), "_trigamma({0})", "real_trigamma({0})", f"torch.special.zeta(2, {AT_LEAST_0})",
+       numeric.trigamma, domain="a > 0", range=_falling(numeric.trigamma), cost=40, samples=POSITIVE,
+       about="derivative of digamma; infinite at 0, NaN below"),
 )  # fmt: skip
 
 CHOICE = (
@@ -158,7 +193,7 @@ OVER_CLASSES = (
        about="1 at class t, 0 elsewhere"),
 )  # fmt: skip
 
-OPS: dict[str, Op] = {op.name: op for op in ARITHMETIC + ELEMENTARY + CHOICE + OVER_CLASSES}
+OPS: dict[str, Op] = {op.name: op for op in ARITHMETIC + ELEMENTARY + GAMMA + CHOICE + OVER_CLASSES}
 _BY_CALL: dict[str, list[Op]] = {}
 for _op in OPS.values():
     _BY_CALL.setdefault(_op.call, []).append(_op)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 
+from glo_dsl.errors import GloError
 from glo_dsl.ir.expr import POSITION, Expr, substitute, var, walk
-from glo_dsl.ir.ops import Op
+from glo_dsl.ir.ops import UNKNOWN, Op
 from glo_dsl.ir.table import OPS
 from glo_dsl.ir.types import BOOL_ROW, CLASS_INDEX, REAL, REAL_ROW, Type
 from glo_dsl.lang.elaborate import parse_expression
@@ -30,12 +31,12 @@ def _adjoint(op: Op) -> Expr:
 
 @cache
 def vjp_templates(op: Op) -> tuple[Expr | None, ...]:
-    """One expression over a, b, c, out, g for each argument; None where there is no derivative."""
+    """One expression over a, b, c, out, g for each argument; None where there is no derivative, or no known one."""
     arguments = _placeholders(op)
     out = var("out", op.result(tuple(a.type for a in arguments)))
     scope = {**dict(zip(LETTERS, arguments, strict=False)), "out": out, "g": _adjoint(op)}
     name = f"the derivative of {op.name}"
-    return tuple(parse_expression(text, scope, name) if text not in ("", "0") else None for text in op.vjp)
+    return tuple(parse_expression(text, scope, name) if text not in ("", "0", UNKNOWN) else None for text in op.vjp)
 
 
 @cache
@@ -46,7 +47,13 @@ def definition_template(op: Op) -> Expr:
 
 
 def vjp(op: Op, place: int, args: tuple[Expr, ...], out: Expr, g: Expr) -> Expr | None:
-    """What the adjoint `g` of `out = op(args)` contributes to argument `place`, before summing broadcast axes."""
+    """What the adjoint `g` of `out = op(args)` contributes to argument `place`, before summing broadcast axes.
+
+    Raises:
+        GloError: the table does not know this derivative.
+    """
+    if op.vjp[place] == UNKNOWN:
+        raise GloError(f"no derivative of {op.call} is known", hint=f"stop({op.call}(...)) is taken as constant")
     template = vjp_templates(op)[place]
     if template is None:
         return None

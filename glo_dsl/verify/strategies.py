@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from glo_dsl.ir.expr import CLASSES, Expr, Var, apply, const, ranges, truth
-from glo_dsl.ir.ops import Op
+from glo_dsl.ir.ops import UNKNOWN, Op
 from glo_dsl.ir.table import OPS
 from glo_dsl.ir.types import REAL, UNIT, Interval, Type
 from glo_dsl.lang.definitions import losses_of
@@ -86,6 +86,8 @@ class _Drawing:
         op = self._choose(ops)
         args = self._arguments(op, kind, per_class, depth - 1)
         node = apply(op, *(self._into_domain(op, args) if self.tame else args))
+        if UNKNOWN in op.vjp:  # whatever is drawn has a gradient
+            node = apply("stop", node)
         self.pool.append(node)
         return node
 

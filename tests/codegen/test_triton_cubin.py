@@ -15,7 +15,7 @@ import pytest
 
 from glo_codegen.program import Instr, Program
 from glo_dsl.errors import GloError
-from glo_dsl.ir.ops import Op
+from glo_dsl.ir.ops import UNKNOWN, Op
 from glo_dsl.ir.table import OPS
 from glo_dsl.lang.definitions import losses_of
 from glo_dsl.passes.pipeline import compile_program, differentiable
@@ -65,6 +65,8 @@ def use(op: Op) -> str:
         text = f"({args[0]} {op.call} {args[1]})"
     else:
         text = f"{op.call}({', '.join(args)})"
+    if UNKNOWN in op.vjp:
+        text = f"stop({text})"
     if op.kinds[-1] == "bool":
         text = f"(if {text} != (v < z) then z else y)"
     return text if op.shape in ("reduce", "gather") else f"sum({text} * v)"

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from scipy import special
 
 from glo_codegen.program import Instr, Rate
 from glo_dsl.ir.table import OPS
@@ -43,6 +47,7 @@ EDGES = [
 ]
 EDGES = [*EDGES, *(-x for x in EDGES[1:]), math.nan]
 ONE = ["log1p", "expm1", "tanh", "sigmoid", "softplus", "log_sigmoid", "relu", "abs", "floor", "exp", "sqrt", "erf"]
+ONE += ["atan"]
 TWO = ["x ^ y", "max(x, y)", "min(x, y)", "xlogy(x, y)", "clamp(x, -2, y)", "clamp(x, y, 3)"]
 LITERAL = [
     "x ^ 2.5",
@@ -85,11 +90,46 @@ def test_operators_of_literals_only(build: Build) -> None:
         "not": (0.0,),
         "and": (1.0, 1.0),
         "stop": (5.0,),
+        "lgamma": (4.0,),
+        "digamma": (1.0,),
+        "trigamma": (1.0,),
+        "atan": (1.0,),
     }
     code = [Instr(f"v9{n}", OPS[op], args, "real", Rate.UNIFORM) for n, (op, args) in enumerate(literals.items())]
-    code += [Instr("v97", OPS["and"], ("v93", 1.0), "bool", Rate.UNIFORM)]
-    code += [Instr("v98", OPS["select"], ("v97", 1e-40, math.inf), "real", Rate.UNIFORM)]
-    for out, want in [("v90", math.exp(2)), ("v91", 9.0), ("v92", 4.0), ("v95", 5.0), ("v98", 1e-40)]:
+    code += [Instr("v80", OPS["and"], ("v93", 1.0), "bool", Rate.UNIFORM)]
+    code += [Instr("v81", OPS["select"], ("v80", 1e-40, math.inf), "real", Rate.UNIFORM)]
+    wanted = {"v90": math.exp(2), "v91": 9.0, "v92": 4.0, "v95": 5.0, "v81": 1e-40}
+    wanted |= {"v96": math.log(6), "v97": -np.euler_gamma, "v98": math.pi**2 / 6, "v99": math.pi / 4}
+    for out, want in wanted.items():
         module = build(replace(program, uniform=tuple(code), results=(("loss", out),), gradients=()))
         value, _ = module.launch((torch.zeros(3),), torch.zeros(0), (), torch.ones(1))
         torch.testing.assert_close(value, torch.full((3,), want), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "truth"),
+    [("lgamma", special.gammaln), ("digamma", special.digamma), ("trigamma", lambda x: special.polygamma(1, x))],
+    ids=["lgamma", "digamma", "trigamma"],
+)
+def test_gamma_family_from_1e_30_to_1e30(name: str, truth: Callable[..., Any], build: Build) -> None:
+    loss = loss_of(f"loss f(x: real) = {name}(x)")
+    halves = np.arange(0.5, 12.0, 0.5)  # where one formula takes over from another
+    around = [halves, np.nextafter(halves, 0), 1.4616321449683622 + np.linspace(-1e-3, 1e-3, 100)]
+    points = np.concatenate([np.logspace(-30, 30, 3001), np.linspace(0.01, 12, 3000), *around]).astype(np.float32)
+    value, _ = run(build(compile_program(loss, [])), loss, (torch.from_numpy(points),), wrt=())
+    want = np.asarray(truth(points.astype(np.float64)))
+    inside = np.abs(want) < 3e38
+    error = np.abs(value.double().numpy() - want) / np.maximum(1, np.abs(want))
+    assert error[inside].max() < 3 * 2.0**-23
+    assert np.array_equal(value.numpy()[~inside], want[~inside].astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("lgamma", [math.inf] * 3), ("digamma", [-math.inf] * 2 + [math.inf]), ("trigamma", [math.inf] * 2 + [0.0])],
+)
+def test_limits_of_the_gamma_family(name: str, values: list[float], build: Build) -> None:
+    loss = loss_of(f"loss f(x: real) = {name}(x)")
+    points = torch.tensor([0.0, -0.0, math.inf, -1e-30, -1.0, -1.5, -math.inf, math.nan])
+    value, _ = run(build(compile_program(loss, [])), loss, (points,), wrt=())
+    assert value[:3].tolist() == values and value[3:].isnan().all()

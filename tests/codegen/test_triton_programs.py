@@ -14,7 +14,7 @@ from torch import Tensor
 
 import glo_dsl as glo
 from glo_dsl.ir.expr import Expr, apply, var
-from glo_dsl.ir.ops import Op
+from glo_dsl.ir.ops import UNKNOWN, Op
 from glo_dsl.ir.table import OPS
 from glo_dsl.ir.types import BOOL_ROW, CLASS_INDEX, REAL_ROW
 from glo_dsl.lang.loss import Loss
@@ -33,6 +33,7 @@ def loss_of(op: Op) -> Loss:
     kinds = op.kinds[:-1]
     inputs = tuple(var(f"a{n}", TYPES[kind]) for n, kind in enumerate(kinds))
     value: Expr = apply(op, *inputs)
+    value = apply("stop", value) if UNKNOWN in op.vjp else value
     if value.type.kind == "bool":
         one = glo.loads("loss one(z: real[C]) = sum(if z > 0 then 1 else 2)")["one"]
         value = apply("select", value, *one.expr.args[0].args[1:])

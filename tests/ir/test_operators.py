@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from glo_dsl.errors import GloError
 from glo_dsl.ir.evaluate import Array, evaluate
 from glo_dsl.ir.expr import Apply, Expr, Var, apply, rebuild, var
-from glo_dsl.ir.ops import Op
+from glo_dsl.ir.ops import UNKNOWN, Op
 from glo_dsl.ir.table import FUNCTIONS, OPS, function
 from glo_dsl.ir.types import BOOL, BOOL_ROW, CLASS_INDEX, POSITION_TYPE, REAL, REAL_ROW, UNIFORM, make_type
 from glo_dsl.lang.elaborate import parse_expression
@@ -28,7 +28,10 @@ REALS = (REAL_ROW, REAL, SHARED_ROW, UNIFORM)
 SHAPES = {REAL_ROW: (ROWS, C), REAL: (ROWS, 1), SHARED_ROW: (1, C), UNIFORM: (1, 1), CLASS_INDEX: (ROWS, 1),
           BOOL: (ROWS, 1), BOOL_ROW: (ROWS, C)}  # fmt: skip
 ROWS_OF_TABLE = pytest.mark.parametrize("op", OPS.values(), ids=OPS)
-DIFFERENTIABLE = pytest.mark.parametrize("op", [op for op in OPS.values() if any(op.vjp)], ids=lambda op: op.name)
+SLOPED = [op for op in OPS.values() if any(op.vjp) and UNKNOWN not in op.vjp]
+AUTOGRAD_RTOL = {"digamma": 2e-9}
+"""Where autograd is less right than 1e-10: its derivative of digamma is a short series, wrong in the tenth digit."""
+DIFFERENTIABLE = pytest.mark.parametrize("op", SLOPED, ids=lambda op: op.name)
 
 
 @st.composite
@@ -92,7 +95,8 @@ def test_is_spelled_everywhere_or_defined(op: Op) -> None:
 def test_derivatives_parse_and_belong_to_real_arguments_only(op: Op) -> None:
     for kind, text, template in zip(op.kinds[:-1], op.vjp, vjp_templates(op)):
         assert bool(text) == (kind in ("real", "any") and op.kinds[-1] not in ("bool",)), text
-        assert (template is None) == (text in ("", "0"))
+        assert (template is None) == (text in ("", "0", UNKNOWN))
+    assert UNKNOWN not in op.vjp or op.weight == 0, "evolution needs the gradient of what it proposes"
 
 
 @ROWS_OF_TABLE
@@ -191,13 +195,14 @@ def test_derivative_agrees_with_autograd_and_has_its_kinks(op: Op, data: st.Data
     out = torch_column(op, [leaves[v] for v in node.args if isinstance(v, Var)])
     total = (out * torch.as_tensor(values[weight])).expand(ROWS, C if node.type.per_class else 1).sum()
     theirs = torch.autograd.grad(total, [leaves[v] for v in wrt], allow_unused=True) if total.requires_grad else ()
+    rtol = AUTOGRAD_RTOL.get(op.name, 1e-10)
     for v, own, other in zip(wrt, mine, theirs or [None] * len(wrt)):
         expected = np.zeros(SHAPES[v.type]) if other is None else other.numpy()
-        np.testing.assert_allclose(summed_to(own, SHAPES[v.type]), expected, 1e-10, 1e-12, err_msg=v.name)
+        np.testing.assert_allclose(summed_to(own, SHAPES[v.type]), expected, rtol, 1e-12, err_msg=v.name)
 
 
 @pytest.mark.parametrize(
-    "op", [op for op in OPS.values() if any(op.vjp) and op.name != "stop"], ids=lambda op: op.name
+    "op", [op for op in SLOPED if op.name != "stop"], ids=lambda op: op.name
 )  # stop is the one operator whose derivative is not that of its value
 @settings(max_examples=settings().max_examples // 25)
 @given(st.data())
@@ -235,6 +240,8 @@ CORNERS = {
     "log_sigmoid": [(1e4,), (-1e4,), (INF,)],
     "sigmoid": [(1e4,), (-1e4,), (INF,), (-INF,)],
     "tanh": [(1e4,), (-INF,)],
+    "atan": [(0.0,), (1e4,), (INF,), (-INF,)],
+    "lgamma": [(0.0,), (1e-30,), (1.0,), (1e30,), (INF,)],
     "maximum": [(0.0, 0.0), (-0.0, 0.0), (INF, INF), (1.0, 2.0)],
     "minimum": [(0.0, 0.0), (INF, 1.0), (-INF, -INF)],
     "clamp": [(1.0, 1.0, 1.0), (2.0, 3.0, 1.0), (1.0, 1.0, 2.0), (2.0, 1.0, 2.0), (0.0, 3.0, 1.0), (4.0, 3.0, 1.0)],

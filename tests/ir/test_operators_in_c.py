@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
 import pytest
 import torch
+from scipy import special
 
 from glo_dsl.ir.evaluate import Array, evaluate
 from glo_dsl.ir.expr import Expr, Var, apply
@@ -23,9 +24,12 @@ from glo_dsl.runtime.c_kernel import CKernel, build
 ULPS = {
     "exp": 3, "expm1": 6, "log": 3, "log1p": 5, "tanh": 8, "sigmoid": 4, "log_sigmoid": 6, "softplus": 6, "xlogy": 4,
     "pow": 2, "sin": 2, "cos": 2, "erf": 2, "sqrt": 1, "softmax": 30, "log_softmax": 30, "logsumexp": 8, "mean": 4,
-    "sum": 4,
+    "sum": 4, "atan": 2, "lgamma": 4, "digamma": 7, "trigamma": 4,
 }  # fmt: skip
 """Units in the last place allowed; 0 where the operation is exact. Below the normal range only the distance counts."""
+
+FLOORS = {"lgamma": 1.0, "digamma": 1.0, "log_softmax": 1.0}
+"""What a smaller value counts as: near a zero of the function, or as a difference of logits, only distance counts."""
 
 DECLARED = {"real": "real", "bool": "bool", "class": "class[C]"}
 
@@ -114,7 +118,23 @@ def test_elementwise_value_is_numpys(name: str, double: bool) -> None:
     if name in ("sin", "cos"):
         corners = corners[~(np.abs(corners) > 1e4).any(axis=1)]  # the quality of far reductions is the C library's
     columns = list(np.concatenate([*drawn, corners]).astype(dtype).T)
-    compare(run(name, columns, double), expected(name, columns, 1), ULPS.get(name, 0), dtype)
+    floor = FLOORS.get(name, 0.0)
+    compare(run(name, columns, double), expected(name, columns, 1), ULPS.get(name, 0), dtype, floor)
+
+
+@PRECISIONS
+@pytest.mark.parametrize(
+    ("name", "truth"),
+    [("lgamma", special.gammaln), ("digamma", special.digamma), ("trigamma", lambda a: special.polygamma(1, a))],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_gamma_family_from_1e_30_to_1e30(name: str, truth: Callable[[Array], Array], double: bool) -> None:
+    dtype = np.float64 if double else np.float32
+    halves = np.arange(0.5, 12.0, 0.5)
+    around = [halves, np.nextafter(halves, 0), 1.4616321449683622 + np.linspace(-1e-3, 1e-3, 100)]
+    points = np.concatenate([np.logspace(-30, 30, 6001), np.linspace(0.01, 12, 6000), *around]).astype(dtype)
+    ulps = 10 if double else 3  # SciPy's trigamma is itself off by 8
+    compare(run(name, [points], double), truth(points.astype(np.float64)), ulps, dtype, 1.0)
 
 
 @PRECISIONS
@@ -141,7 +161,7 @@ def test_value_over_classes_is_numpys(name: str, classes: int, double: bool) -> 
                            for v in LOSSES[name].inputs]  # fmt: skip
     if name in ("sum", "mean"):  # no cancellation: the error is that of the terms
         arrays = [np.abs(a) for a in arrays]
-    floor = 1.0 if name == "log_softmax" else 0.0  # a difference of logits: the error is theirs
+    floor = FLOORS.get(name, 0.0)
     compare(run(name, arrays, double), expected(name, arrays, classes), ULPS.get(name, 0), dtype, floor)
 
 

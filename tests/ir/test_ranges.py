@@ -92,6 +92,11 @@ def test_range_of_every_part_contains_its_values(expr: Expr, seed: int) -> None:
         ("tanh(z)", "(-1, 1)"), ("x ^ 2", "[0, 4]"), ("x ^ 3", "[-1, 8]"), ("k ^ -1", "[0.25, 2]"),
         ("exp(z) ^ k", "(0, inf)"), ("floor(sigmoid(z))", "[0, 1]"), ("max(sigmoid(z), 0)", "(0, 1)"),
         ("1 / (1 + exp(z))", "(0, 1)"), ("square(exp(z))", "(0, inf)"), ("sum(exp(z))", "(0, inf)"),
+        ("lgamma(1 + q)", "[-0.121486, 0]"), ("lgamma(k)", "[-0.121486, 1.79176]"),
+        ("lgamma(k + 2)", "[0.284683, 4.78749]"), ("lgamma(exp(z))", "[-0.121486, inf)"),
+        ("lgamma(q / 2)", "[0.572365, inf)"), ("lgamma(-1 - q)", "(-inf, inf)"), ("trigamma(k)", "[0.283823, 4.9348]"),
+        ("trigamma(q)", "[1.64493, inf)"), ("digamma(1 + q)", "[-0.577216, 0.422784]"),
+        ("digamma(q)", "(-inf, -0.577216]"), ("atan(z)", "(-1.5708, 1.5708)"),
     ],
 )  # fmt: skip
 def test_range_is_as_tight_as_rules_and_warnings_need(text: str, interval: str) -> None:

@@ -201,6 +201,18 @@ def test_stop_keeps_the_value_and_only_the_other_path_counts() -> None:
     assert gradient is parsed("stop(x)")
 
 
+def test_a_derivative_that_no_operator_says_is_refused_where_it_is_needed() -> None:
+    text = "loss f(x: real, y: real) = x * trigamma(y)"
+    loss = glo.loads(text)["f"]
+    with pytest.raises(glo.GloError, match="no derivative of trigamma is known") as caught:
+        derive(loss, ["x", "y"])
+    assert caught.value.hint == "stop(trigamma(...)) is taken as constant"
+    assert caught.value.source is loss.source and caught.value.span == loss.span
+    assert derive(loss, ["x"]).gradients[loss.inputs[0]] is derive(loss, []).value.args[1]
+    stopped = glo.loads(text.replace("trigamma(y)", "stop(trigamma(y))"))["f"]
+    assert derive(stopped, ["y"]).gradients[stopped.inputs[1]] is parsed("0")
+
+
 @pytest.mark.parametrize("depth", [10, 40, 200])
 def test_choices_one_after_another_do_not_double_the_gradient(depth: int) -> None:
     steps = ", ".join(f"x{n + 1} = if x{n} > {n} then exp(x{n} / {depth}) else sin(x{n})" for n in range(depth))
