@@ -37,11 +37,12 @@ class Const(Expr):
 
 
 class Var(Expr):
-    """An input or a parameter; `domain` bounds its values."""
+    """An input or a parameter; `domain` bounds its values, and in a `simplex` those of a row add up to 1."""
 
-    __slots__ = ("domain", "name")
+    __slots__ = ("domain", "name", "simplex")
     name: str
     domain: Interval
+    simplex: bool
 
 
 class Apply(Expr):
@@ -106,13 +107,13 @@ def truth(value: bool) -> Const:
     return const(float(value), TRUTH)
 
 
-def var(name: str, type: Type, domain: Interval = ANY) -> Var:
+def var(name: str, type: Type, domain: Interval = ANY, simplex: bool = False) -> Var:
     """The variable of this name, type and domain."""
-    key = ("var", name, type, domain)
+    key = ("var", name, type, domain, simplex)
     found = _nodes.get(key)
     if found is None:
         node = Var()
-        node.name, node.type, node.domain = name, type, domain
+        node.name, node.type, node.domain, node.simplex = name, type, domain, simplex
         found = _intern(key, node)
     return cast(Var, found)
 
@@ -236,10 +237,24 @@ def ranges(roots: Iterable[Expr], known: Mapping[Expr, Interval] | None = None) 
     What is in `known` already is taken from there.
     """
     found: dict[Expr, Interval] = dict(known or {})
-    for node in walk(roots):
-        if node not in found:
-            found[node] = _range(node, found)
+    for root in roots:
+        learn_ranges(root, found)
     return found
+
+
+def learn_ranges(root: Expr, known: dict[Expr, Interval]) -> Interval:
+    """Adds the ranges of `root` and of what it needs; nothing below a node that is known is looked at again."""
+    stack = [root]
+    while stack:
+        node = stack[-1]
+        if node not in known:
+            waiting = [arg for arg in node.args if arg not in known]
+            if waiting:
+                stack.extend(reversed(waiting))
+                continue
+            known[node] = _range(node, known)
+        stack.pop()
+    return known[root]
 
 
 def _range(node: Expr, known: Mapping[Expr, Interval]) -> Interval:
@@ -259,5 +274,5 @@ def _range(node: Expr, known: Mapping[Expr, Interval]) -> Interval:
 
 __all__ = [
     "CLASSES", "POSITION", "Apply", "Const", "Expr", "Hole", "Var", "apply", "const", "hole",
-    "holes", "ranges", "rebuild", "size", "substitute", "total", "truth", "var", "variables", "walk",
+    "holes", "learn_ranges", "ranges", "rebuild", "size", "substitute", "total", "truth", "var", "variables", "walk",
 ]  # fmt: skip

@@ -8,7 +8,6 @@ from lark import Token, Tree
 
 from glo_dsl.errors import WARNING, did_you_mean
 from glo_dsl.ir.expr import CLASSES, Var, variables
-from glo_dsl.ir.types import UNIT
 from glo_dsl.lang.comments import doc_above, written
 from glo_dsl.lang.elaborate import BROKEN, Elaborator, Names, token_at
 from glo_dsl.lang.headers import Headers, constant_value
@@ -157,13 +156,10 @@ class Claims:
         row = tuple(entry for entry in entries if entry is not None)
         if len(row) != len(entries):
             return None
-        if v.domain == UNIT and abs(sum(row) - 1) > 1e-6 and self._is_prob(v):
+        if v.simplex and abs(sum(row) - 1) > 1e-6:
             self.elaborator.say("example-prob", f"the values of {v.name} add up to {sum(row):g}, not to 1", tree)
             return None
         return row
-
-    def _is_prob(self, v: Var) -> bool:
-        return v.type.per_class and v.domain == UNIT
 
     def _entry(self, v: Var, tree: Node | Token) -> float | None:
         if isinstance(tree, Tree) and tree.data == "row":

@@ -69,7 +69,8 @@ class Headers:
         assert isinstance(type_tree, Tree)
         declared = self._type(type_tree)
         domain = self._narrowed(*declared, domain_tree) if declared else None
-        value = var(str(name), declared[0], domain) if declared and domain else None
+        simplex = token_at(type_tree, 1) == "prob"
+        value = var(str(name), declared[0], domain, simplex) if declared and domain else None
         return value if self._declare(name, scope, value, redeclares) else None
 
     def _narrowed(self, declared: Type, domain: Interval, node: object) -> Interval | None:

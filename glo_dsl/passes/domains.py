@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
-from glo_dsl.ir.expr import Apply, Const, Expr, apply, ranges
+from glo_dsl.ir.expr import Apply, Const, Expr, apply, learn_ranges
 from glo_dsl.ir.ops import Op
 from glo_dsl.ir.types import INF, Interval
 
@@ -71,9 +71,9 @@ class Facts:
     _ranges: dict[Expr, Interval] = field(default_factory=dict)
 
     def interval(self, node: Expr) -> Interval:
-        if node not in self._ranges:
-            self._ranges = ranges((node,), self._ranges or self.known)
-        return self._ranges[node]
+        if not self._ranges:
+            self._ranges.update(self.known)
+        return learn_ranges(node, self._ranges)
 
     def assuming(self, condition: Expr, holds: bool) -> Facts | None:
         """These facts and a condition; None if they exclude each other."""

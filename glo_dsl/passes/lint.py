@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from glo_dsl.errors import ERROR, WARNING, Diagnostic, GloError
@@ -18,7 +19,10 @@ from glo_dsl.passes.domains import Finding, Need, undefined
 from glo_dsl.passes.simplify import simplify
 
 MAX_QUOTE = 50
-"""Longest expression that a message repeats."""
+"""Longest expression that a message repeats, in characters."""
+
+MAX_FINDINGS = 20
+"""What is said about the values of one loss at most."""
 
 
 def diagnose(text: str, name: str = "<string>", path: Path | None = None) -> Module:
@@ -47,7 +51,7 @@ def losses_without_errors(text: str, name: str = "<string>", path: Path | None =
 def lint(loss: Loss, places: Mapping[Expr, Place]) -> Iterator[Diagnostic]:
     """What is wrong, or suspicious, in a loss that type-checks."""
     roots = [loss.expr] if loss.per is None else [loss.expr, loss.per]
-    findings = [finding for root in roots for finding in undefined(root)]
+    findings = list(islice((finding for root in roots for finding in undefined(root)), MAX_FINDINGS))
     if findings:
         kept = set(walk(simplify(roots)))  # log(sum(exp(z))) becomes a stable logsumexp: nothing overflows
         for finding in findings:
@@ -101,10 +105,19 @@ def _quote(node: Expr, places: Mapping[Expr, Place]) -> str:
     if node in places:
         source, span = places[node]
         text = source.line(span.line)[span.column - 1 : span.column - 1 + span.length]
-        if 1 < span.length <= MAX_QUOTE and show(node) and text.strip() == text:
+        if 1 < span.length <= MAX_QUOTE and text.strip() == text:
             return text
-    text = show(node)
+    text = show(node) if _is_small(node) else "what stands here"
     return text if len(text) <= MAX_QUOTE else f"{text[: MAX_QUOTE - 3]}..."
+
+
+def _is_small(node: Expr) -> bool:
+    """Whether the tree of an expression has few nodes, found without walking a large one."""
+    stack, nodes = [node], 0
+    while stack and nodes <= MAX_QUOTE:
+        stack.extend(stack.pop().args)
+        nodes += 1
+    return not stack
 
 
 def _without_use(loss: Loss) -> Iterator[Diagnostic]:

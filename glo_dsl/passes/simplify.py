@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 
 from glo_dsl.errors import GloError
-from glo_dsl.ir.expr import POSITION, Apply, Const, Expr, Hole, Var, apply, const, ranges, rebuild, truth, walk
+from glo_dsl.ir.expr import POSITION, Apply, Const, Expr, Hole, Var, apply, const, learn_ranges, rebuild, truth, walk
 from glo_dsl.ir.types import Interval
 from glo_dsl.passes import rules
 from glo_dsl.passes.match import Rule, parse_rules
@@ -101,8 +101,7 @@ def _successor(
 
 
 def _learn_ranges(node: Expr, known: dict[Expr, Interval]) -> None:
-    if node not in known:
-        known.update(ranges((node,), known))
+    learn_ranges(node, known)
 
 
 def _fold(node: Apply) -> Expr | None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from glo_dsl.ir.expr import CLASSES, Expr, Var, apply, const, ranges, truth
 from glo_dsl.ir.ops import UNKNOWN, Op
 from glo_dsl.ir.table import OPS
-from glo_dsl.ir.types import REAL, UNIT, Interval, Type
+from glo_dsl.ir.types import REAL, Interval, Type
 from glo_dsl.lang.definitions import losses_of
 from glo_dsl.lang.loss import Loss
 from glo_dsl.lang.show import show
@@ -205,7 +205,7 @@ def _array(v: Var, shape: Shape, classes: int, corner: str, rng: np.random.Gener
         return rng.integers(0, classes, shape)
     if v.type.kind == "bool":
         return rng.integers(0, 2, shape).astype(bool)
-    if v.domain == UNIT and v.type.per_class:
+    if v.simplex:
         return _predictions(shape, corner, rng).astype(dtype)
     values: NDArray[Any] = np.clip(_reals(v, shape, corner, rng), v.domain.lo, v.domain.hi).astype(dtype)
     return values

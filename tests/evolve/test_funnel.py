@@ -5,12 +5,13 @@ import pytest
 
 import glo_dsl as glo
 from glo_dsl.evolve.funnel import KNOWN, NO_GRADIENT, NOT_FINITE, WRONG_WAY, Funnel
+from glo_dsl.lang.definitions import losses_of
 
 HEAD = "loss f(z: real[C], t: class[C]; k = 2) = let y = softmax(z), x = onehot(t) in "
 
 
 def loss(body: str) -> glo.Loss:
-    return glo.loads(HEAD + body)["f"]
+    return losses_of(HEAD + body)["f"]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from glo_dsl.evolve.space import space_of, with_coefficients
 from glo_dsl.evolve.variation import Vocabulary, random_tree
 from glo_dsl.ir.evaluate import evaluate
 from glo_dsl.ir.expr import apply, size
+from glo_dsl.lang.definitions import losses_of
 
 GLO = "loss glo(z: real[C], t: class[C]) =\n  let y = softmax(z), x = onehot(t) in\n  -mean(?f(x, y))\n"
 MARGIN = (
@@ -31,7 +32,7 @@ def test_the_text_means_the_filled_loss(text: str, seed: int, coefficients: bool
     assume(genotype.type.axes == space.hole.type.axes)  # a constant is no filling of a row
     expr, params = with_coefficients(genotype) if coefficients else (genotype, ())
     written = space.text(expr, params, comment="found\nsomehow")
-    read = glo.loads(written)["best"]
+    read = losses_of(written)["best"]
     assert read.expr is space.fill(expr, params).expr
     assert read.defaults == {**space.loss.defaults, **{p.name: p.default for p in params}}
     assert read.doc.startswith("found\nsomehow")

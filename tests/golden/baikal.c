@@ -9,7 +9,7 @@ INLINE double loss_baikal_wide(const glo_call *call, int64_t first, int64_t last
     const real *const in0 = call->in[0]; (void)in0;
     const int64_t row0 = call->stride[0]; (void)row0;
     real *const out0 = call->out[0]; // grad_z
-    const real v17 = (R(-1.0) / classes);
+    const real v19 = (R(-1.0) / classes);
     const int64_t s0 = call->stride[1]; (void)s0;
     real *const kept_v4 = scratch + (int64_t)0 * n_classes;
     real *const losses = call->loss;
@@ -61,18 +61,18 @@ INLINE double loss_baikal_wide(const glo_call *call, int64_t first, int64_t last
         const real v14 = (v8 - v13);
         const real v15 = (v14 / classes);
         const real v16 = (-v15);
-        const real v18 = (v17 * v13);
-        const real v23 = (R(-1.0) + v18);
-        const real v24 = (R(1.0) / v5);
+        const real v20 = (v13 * v19);
+        const real v23 = (R(1.0) / v5);
+        const real v25 = (R(-1.0) + v20);
         #pragma omp simd
         for (int c = 0; c < n_classes; c++) {
-            const int v19 = (c == v9);
-            const real v20 = (v19 ? R(1.0) : R(0.0));
+            const int v17 = (c == v9);
+            const real v18 = (v17 ? R(1.0) : R(0.0));
             const real v4 = kept_v4[c];
             const real v21 = (v18 * v20);
-            const real v22 = (v17 + v21);
-            const real v25 = (v4 * v24);
-            const real v26 = (v23 * v25);
+            const real v22 = (v21 + v19);
+            const real v24 = (v4 * v23);
+            const real v26 = (v24 * v25);
             const real v27 = (v22 - v26);
             out0[r * n_classes + c] = scale * v27;
         }
@@ -88,7 +88,7 @@ INLINE double loss_baikal_narrow(const glo_call *call, int64_t first, int64_t la
     const real *const in0 = call->in[0]; (void)in0;
     const int64_t row0 = call->stride[0]; (void)row0;
     real *const out0 = call->out[0]; // grad_z
-    const real v17 = (R(-1.0) / classes);
+    const real v19 = (R(-1.0) / classes);
     const int64_t s0 = call->stride[1]; (void)s0;
     real *const kept_v4 = scratch + 0 * LANES * n_classes;
     real *const turned0 = scratch + 1 * LANES * n_classes;
@@ -117,9 +117,9 @@ INLINE double loss_baikal_narrow(const glo_call *call, int64_t first, int64_t la
         real v14[LANES];
         real v15[LANES];
         real v16[LANES];
-        real v18[LANES];
+        real v20[LANES];
         real v23[LANES];
-        real v24[LANES];
+        real v25[LANES];
         #pragma omp simd
         for (int i = 0; i < LANES; i++) {
             v9[i] = on[i] ? (int)CLASS_INDEX(call, 1, row[i]) : 0;
@@ -164,20 +164,20 @@ INLINE double loss_baikal_narrow(const glo_call *call, int64_t first, int64_t la
             v14[i] = (v8[i] - v13[i]);
             v15[i] = (v14[i] / classes);
             v16[i] = (-v15[i]);
-            v18[i] = (v17 * v13[i]);
-            v23[i] = (R(-1.0) + v18[i]);
-            v24[i] = (R(1.0) / v5[i]);
+            v20[i] = (v13[i] * v19);
+            v23[i] = (R(1.0) / v5[i]);
+            v25[i] = (R(-1.0) + v20[i]);
         }
         for (int c = 0; c < n_classes; c++) {
             #pragma omp simd
             for (int i = 0; i < LANES; i++) {
-                const int v19 = (c == v9[i]);
-                const real v20 = (v19 ? R(1.0) : R(0.0));
+                const int v17 = (c == v9[i]);
+                const real v18 = (v17 ? R(1.0) : R(0.0));
                 const real v4 = kept_v4[c * LANES + i];
-                const real v21 = (v18[i] * v20);
-                const real v22 = (v17 + v21);
-                const real v25 = (v4 * v24[i]);
-                const real v26 = (v23[i] * v25);
+                const real v21 = (v18 * v20[i]);
+                const real v22 = (v21 + v19);
+                const real v24 = (v4 * v23[i]);
+                const real v26 = (v24 * v25[i]);
                 const real v27 = (v22 - v26);
                 turned_grad_z[c * LANES + i] = scale * v27;
             }

@@ -24,12 +24,12 @@ def launch_torch(inputs, params, wrt, scale, ignore_index):
     valid = valid[:, None]
     if rows and not bool(((in1 >= 0) & (in1 < C)).all()):
         raise IndexError(f"a class index is outside [0, {C})")
-    v17 = (literal(-1.0) / classes)
+    v19 = (literal(-1.0) / classes)
     v9 = in1[:, None]
     v10 = in0.to(dtype).gather(-1, v9)
     v0 = in0.to(dtype)
-    v19 = (position == v9)
-    v20 = torch.where(v19, literal(1.0), literal(0.0))
+    v17 = (position == v9)
+    v18 = torch.where(v17, literal(1.0), literal(0.0))
     v1 = v0.amax(-1, keepdim=True)
     v11 = (v10 - v1)
     v2 = (v0 - v1)
@@ -44,13 +44,13 @@ def launch_torch(inputs, params, wrt, scale, ignore_index):
     v14 = (v8 - v13)
     v15 = (v14 / classes)
     v16 = (-v15)
-    v18 = (v17 * v13)
-    v23 = (literal(-1.0) + v18)
-    v24 = (literal(1.0) / v5)
+    v20 = (v13 * v19)
+    v23 = (literal(1.0) / v5)
+    v25 = (literal(-1.0) + v20)
     v21 = (v18 * v20)
-    v22 = (v17 + v21)
-    v25 = (v4 * v24)
-    v26 = (v23 * v25)
+    v22 = (v21 + v19)
+    v24 = (v4 * v23)
+    v26 = (v24 * v25)
     v27 = (v22 - v26)
     loss = torch.where(valid, v16, 0.0).expand(rows, 1)[:, 0]
     gradients = {}

@@ -26,7 +26,7 @@ def baikal_kernel(
     mask = row_mask & col_mask
     scale = tl.load(scale_ptr)
     n_classes = tl.cast(classes, tl.float32)
-    v17 = -1.0 / n_classes
+    v19 = -1.0 / n_classes
 
     # An ignored row yields 0; a class index out of range makes its row NaN.
     index_t = tl.load(in_t_ptr + row * in_t_row_stride, mask=row_mask, other=0).to(tl.int64)
@@ -40,8 +40,8 @@ def baikal_kernel(
     v9 = tl.where(usable, index_t, -1).to(tl.int32)
     v10 = tl.load(at_z + v9.to(tl.int64) * in_z_class_stride, mask=usable, other=0).to(tl.float32)
     v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
-    v19 = col == v9
-    v20 = tl.where(v19, 1.0, 0.0)
+    v17 = col == v9
+    v18 = tl.where(v17, 1.0, 0.0)
     v1 = tl.reduce(tl.where(col_mask, v0, float("-inf")), 1, _max, keep_dims=True)
 
     # Phase 2 of 3: sum over classes.
@@ -60,13 +60,13 @@ def baikal_kernel(
     v14 = v8 - v13
     v15 = v14 / n_classes
     v16 = -v15
-    v18 = v17 * v13
-    v23 = -1.0 + v18
-    v24 = 1.0 / v5
+    v20 = v13 * v19
+    v23 = 1.0 / v5
+    v25 = -1.0 + v20
     v21 = v18 * v20
-    v22 = v17 + v21
-    v25 = v4 * v24
-    v26 = v23 * v25
+    v22 = v21 + v19
+    v24 = v4 * v23
+    v26 = v24 * v25
     v27 = v22 - v26
     if grad_z_ptr is not None:
         scaled = tl.where(usable, v27 * scale, filler)

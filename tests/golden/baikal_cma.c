@@ -21,7 +21,7 @@ INLINE double loss_baikal_cma_wide(const glo_call *call, int64_t first, int64_t 
     const real v22 = (R(-1.0) / classes);
     const real v23 = (p_c0 * v22);
     const real v24 = (p_c1 * v23);
-    const real v35 = (p_c3 * v23);
+    const real v37 = (p_c3 * v23);
     const real v45 = (v24 / p_c2);
     const real v46 = (classes * v45);
     const int64_t s0 = call->stride[1]; (void)s0;
@@ -73,8 +73,8 @@ INLINE double loss_baikal_cma_wide(const glo_call *call, int64_t first, int64_t 
         const real v15 = (v11 - v14);
         const real v16 = real_exp(v15);
         const real v17 = (p_c3 * v16);
-        const real v36 = (v16 * v35);
-        const real v47 = (v23 * v16);
+        const real v38 = (v16 * v37);
+        const real v47 = (v16 * v23);
         const real v48 = (-v47);
         real v9 = R(0);
         real v29 = R(0);
@@ -107,21 +107,21 @@ INLINE double loss_baikal_cma_wide(const glo_call *call, int64_t first, int64_t 
         const real v21 = (-v20);
         const real v30 = (v29 * v5);
         const real v31 = (v30 * v24);
-        const real v43 = (v22 * v18);
+        const real v43 = (v18 * v22);
         const real v44 = (v23 * v9);
         #pragma omp simd
         for (int c = 0; c < n_classes; c++) {
-            const int v37 = (c == v12);
-            const real v38 = (v37 ? R(1.0) : R(0.0));
+            const int v35 = (c == v12);
+            const real v36 = (v35 ? R(1.0) : R(0.0));
             const real v3 = kept_v3[c];
             const real v6 = (v3 * v5);
             const real v26 = kept_v26[c];
             const real v27 = (v24 * v26);
             const real v39 = (v36 * v38);
-            const real v40 = (v36 * v6);
+            const real v40 = (v6 * v38);
             const real v41 = (v39 - v40);
             const real v32 = (v27 - v31);
-            const real v33 = (v3 * v32);
+            const real v33 = (v32 * v3);
             const real v34 = (v33 * v5);
             const real v42 = (v34 + v41);
             out0[r * n_classes + c] = scale * v42;
@@ -153,7 +153,7 @@ INLINE double loss_baikal_cma_narrow(const glo_call *call, int64_t first, int64_
     const real v22 = (R(-1.0) / classes);
     const real v23 = (p_c0 * v22);
     const real v24 = (p_c1 * v23);
-    const real v35 = (p_c3 * v23);
+    const real v37 = (p_c3 * v23);
     const real v45 = (v24 / p_c2);
     const real v46 = (classes * v45);
     const int64_t s0 = call->stride[1]; (void)s0;
@@ -181,7 +181,7 @@ INLINE double loss_baikal_cma_narrow(const glo_call *call, int64_t first, int64_
         real v15[LANES];
         real v16[LANES];
         real v17[LANES];
-        real v36[LANES];
+        real v38[LANES];
         real v47[LANES];
         real v48[LANES];
         real v9[LANES];
@@ -234,8 +234,8 @@ INLINE double loss_baikal_cma_narrow(const glo_call *call, int64_t first, int64_
             v15[i] = (v11[i] - v14[i]);
             v16[i] = real_exp(v15[i]);
             v17[i] = (p_c3 * v16[i]);
-            v36[i] = (v16[i] * v35);
-            v47[i] = (v23 * v16[i]);
+            v38[i] = (v16[i] * v37);
+            v47[i] = (v16[i] * v23);
             v48[i] = (-v47[i]);
         }
         for (int i = 0; i < LANES; i++) {
@@ -268,23 +268,23 @@ INLINE double loss_baikal_cma_narrow(const glo_call *call, int64_t first, int64_
             v21[i] = (-v20[i]);
             v30[i] = (v29[i] * v5[i]);
             v31[i] = (v30[i] * v24);
-            v43[i] = (v22 * v18[i]);
+            v43[i] = (v18[i] * v22);
             v44[i] = (v23 * v9[i]);
         }
         for (int c = 0; c < n_classes; c++) {
             #pragma omp simd
             for (int i = 0; i < LANES; i++) {
-                const int v37 = (c == v12[i]);
-                const real v38 = (v37 ? R(1.0) : R(0.0));
+                const int v35 = (c == v12[i]);
+                const real v36 = (v35 ? R(1.0) : R(0.0));
                 const real v3 = kept_v3[c * LANES + i];
                 const real v6 = (v3 * v5[i]);
                 const real v26 = kept_v26[c * LANES + i];
                 const real v27 = (v24 * v26);
-                const real v39 = (v36[i] * v38);
-                const real v40 = (v36[i] * v6);
+                const real v39 = (v36 * v38[i]);
+                const real v40 = (v6 * v38[i]);
                 const real v41 = (v39 - v40);
                 const real v32 = (v27 - v31[i]);
-                const real v33 = (v3 * v32);
+                const real v33 = (v32 * v3);
                 const real v34 = (v33 * v5[i]);
                 const real v42 = (v34 + v41);
                 turned_grad_z[c * LANES + i] = scale * v42;

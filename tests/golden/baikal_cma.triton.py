@@ -34,7 +34,7 @@ def baikal_cma_kernel(
     v22 = -1.0 / n_classes
     v23 = p_c0 * v22
     v24 = p_c1 * v23
-    v35 = p_c3 * v23
+    v37 = p_c3 * v23
     v45 = v24 / p_c2
     v46 = n_classes * v45
 
@@ -50,8 +50,8 @@ def baikal_cma_kernel(
     v12 = tl.where(usable, index_t, -1).to(tl.int32)
     v13 = tl.load(at_z + v12.to(tl.int64) * in_z_class_stride, mask=usable, other=0).to(tl.float32)
     v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
-    v37 = col == v12
-    v38 = tl.where(v37, 1.0, 0.0)
+    v35 = col == v12
+    v36 = tl.where(v35, 1.0, 0.0)
     v1 = tl.reduce(tl.where(col_mask, v0, float("-inf")), 1, _max, keep_dims=True)
 
     # Phase 2 of 4: sum over classes.
@@ -66,8 +66,8 @@ def baikal_cma_kernel(
     v15 = v11 - v14
     v16 = tl.exp(v15)
     v17 = p_c3 * v16
-    v36 = v16 * v35
-    v47 = v23 * v16
+    v38 = v16 * v37
+    v47 = v16 * v23
     v48 = -v47
     v6 = v3 * v5
     v7 = p_c2 * v6
@@ -77,7 +77,7 @@ def baikal_cma_kernel(
     v27 = v24 * v26
     v28 = v3 * v26
     v39 = v36 * v38
-    v40 = v36 * v6
+    v40 = v6 * v38
     v41 = v39 - v40
     v9 = tl.sum(tl.where(col_mask, v8, 0.0), 1, keep_dims=True)
     v29 = tl.sum(tl.where(col_mask, v28, 0.0), 1, keep_dims=True)
@@ -90,10 +90,10 @@ def baikal_cma_kernel(
     v21 = -v20
     v30 = v29 * v5
     v31 = v30 * v24
-    v43 = v22 * v18
+    v43 = v18 * v22
     v44 = v23 * v9
     v32 = v27 - v31
-    v33 = v3 * v32
+    v33 = v32 * v3
     v34 = v33 * v5
     v42 = v34 + v41
     if grad_z_ptr is not None:

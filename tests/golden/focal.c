@@ -11,11 +11,11 @@ INLINE double loss_focal_wide(const glo_call *call, int64_t first, int64_t last,
     real *const out0 = call->out[0]; // grad_z
     real *const out1 = call->out[1]; // parameter
     const real p_gamma = R(call->params[0]); (void)p_gamma;
-    const int v23 = (p_gamma == R(0.0));
-    const real v25 = (R(-1.0) + p_gamma);
+    const int v17 = (p_gamma == R(0.0));
+    const real v19 = (R(-1.0) + p_gamma);
     const int v36 = (p_gamma >= R(0.0));
     const int64_t s0 = call->stride[1]; (void)s0;
-    real *const kept_v7 = scratch + (int64_t)0 * n_classes;
+    real *const kept_v6 = scratch + (int64_t)0 * n_classes;
     real *const losses = call->loss;
     double total = 0;
     for (int64_t r = first; r < last; r++) {
@@ -40,56 +40,56 @@ INLINE double loss_focal_wide(const glo_call *call, int64_t first, int64_t last,
             v3 = real_max(v3, part_v3);
         }
         const real v4 = (v2 - v3);
-        const real v5 = real_exp(v4);
-        real v8 = R(0);
+        const real v10 = real_exp(v4);
+        real v7 = R(0);
         for (int from = 0; from < n_classes; from += STRETCH) {
             const int to = n_classes - from < STRETCH ? n_classes : from + STRETCH;
-            real part_v8 = R(0);
-            #pragma omp simd reduction(+ : part_v8)
+            real part_v7 = R(0);
+            #pragma omp simd reduction(+ : part_v7)
             for (int c = from; c < to; c++) {
                 const real v0 = x0[c];
-                const real v6 = (v0 - v3);
-                const real v7 = real_exp(v6);
-                kept_v7[c] = v7;
-                part_v8 += v7;
+                const real v5 = (v0 - v3);
+                const real v6 = real_exp(v5);
+                kept_v6[c] = v6;
+                part_v7 += v6;
             }
-            v8 += part_v8;
+            v7 += part_v7;
         }
-        const real v9 = (R(1.0) / v8);
-        const real v10 = (v5 * v9);
-        const real v11 = (R(1.0) - v10);
-        const real v12 = real_pow(v11, p_gamma);
-        const real v13 = real_log(v8);
-        const real v14 = (v4 - v13);
-        const real v15 = (v12 * v14);
+        const real v8 = real_log(v7);
+        const real v9 = (v4 - v8);
+        const real v11 = (R(1.0) / v7);
+        const real v12 = (v10 * v11);
+        const real v13 = (R(1.0) - v12);
+        const real v14 = real_pow(v13, p_gamma);
+        const real v15 = (v9 * v14);
         const real v16 = (-v15);
-        const real v24 = (p_gamma * v14);
-        const real v26 = real_pow(v11, v25);
-        const real v27 = (v24 * v26);
-        const real v28 = (-v27);
-        const real v29 = (v23 ? R(0.0) : v28);
-        const real v30 = (v10 * v29);
-        const int v37 = (v11 == R(0.0));
+        const real v18 = (p_gamma * v9);
+        const real v20 = real_pow(v13, v19);
+        const real v21 = (v18 * v20);
+        const real v22 = (-v21);
+        const real v23 = (v17 ? R(0.0) : v22);
+        const real v24 = (v23 * v12);
+        const int v37 = (v13 == R(0.0));
         const int v38 = (v36 & v37);
-        const real v39 = (-v10);
+        const real v39 = (-v12);
         const real v40 = real_log1p(v39);
-        const real v41 = (v15 * v40);
+        const real v41 = (v40 * v15);
         const real v42 = (-v41);
         const real v43 = (v38 ? R(0.0) : v42);
         #pragma omp simd
         for (int c = 0; c < n_classes; c++) {
-            const int v19 = (c == v1);
-            const real v20 = (v19 ? R(1.0) : R(0.0));
-            const real v7 = kept_v7[c];
-            const real v17 = (v7 * v9);
-            const real v18 = (v12 * v17);
-            const real v21 = (v12 * v20);
-            const real v22 = (v18 - v21);
-            const real v31 = (v29 * v20);
-            const real v32 = (v30 - v31);
-            const real v33 = (v7 * v32);
-            const real v34 = (v9 * v33);
-            const real v35 = (v22 + v34);
+            const int v25 = (c == v1);
+            const real v26 = (v25 ? R(1.0) : R(0.0));
+            const real v6 = kept_v6[c];
+            const real v27 = (v23 * v26);
+            const real v28 = (v24 - v27);
+            const real v29 = (v28 * v6);
+            const real v30 = (v29 * v11);
+            const real v31 = (v6 * v11);
+            const real v32 = (v31 * v14);
+            const real v33 = (v26 * v14);
+            const real v34 = (v32 - v33);
+            const real v35 = (v30 + v34);
             out0[r * n_classes + c] = scale * v35;
         }
         total += v16;
@@ -107,11 +107,11 @@ INLINE double loss_focal_narrow(const glo_call *call, int64_t first, int64_t las
     real *const out0 = call->out[0]; // grad_z
     real *const out1 = call->out[1]; // parameter
     const real p_gamma = R(call->params[0]); (void)p_gamma;
-    const int v23 = (p_gamma == R(0.0));
-    const real v25 = (R(-1.0) + p_gamma);
+    const int v17 = (p_gamma == R(0.0));
+    const real v19 = (R(-1.0) + p_gamma);
     const int v36 = (p_gamma >= R(0.0));
     const int64_t s0 = call->stride[1]; (void)s0;
-    real *const kept_v7 = scratch + 0 * LANES * n_classes;
+    real *const kept_v6 = scratch + 0 * LANES * n_classes;
     real *const turned0 = scratch + 1 * LANES * n_classes;
     real *const turned_grad_z = scratch + 2 * LANES * n_classes;
     double total = 0;
@@ -128,22 +128,22 @@ INLINE double loss_focal_narrow(const glo_call *call, int64_t first, int64_t las
         real v2[LANES];
         real v3[LANES];
         real v4[LANES];
-        real v5[LANES];
+        real v10[LANES];
+        real v7[LANES];
         real v8[LANES];
         real v9[LANES];
-        real v10[LANES];
         real v11[LANES];
         real v12[LANES];
         real v13[LANES];
         real v14[LANES];
         real v15[LANES];
         real v16[LANES];
+        real v18[LANES];
+        real v20[LANES];
+        real v21[LANES];
+        real v22[LANES];
+        real v23[LANES];
         real v24[LANES];
-        real v26[LANES];
-        real v27[LANES];
-        real v28[LANES];
-        real v29[LANES];
-        real v30[LANES];
         int v37[LANES];
         int v38[LANES];
         real v39[LANES];
@@ -169,60 +169,60 @@ INLINE double loss_focal_narrow(const glo_call *call, int64_t first, int64_t las
         #pragma omp simd
         for (int i = 0; i < LANES; i++) {
             v4[i] = (v2[i] - v3[i]);
-            v5[i] = real_exp(v4[i]);
+            v10[i] = real_exp(v4[i]);
         }
         for (int i = 0; i < LANES; i++) {
-            v8[i] = R(0);
+            v7[i] = R(0);
         }
         for (int c = 0; c < n_classes; c++) {
             #pragma omp simd
             for (int i = 0; i < LANES; i++) {
                 const real v0 = turned0[c * LANES + i];
-                const real v6 = (v0 - v3[i]);
-                const real v7 = real_exp(v6);
-                kept_v7[c * LANES + i] = v7;
-                v8[i] += v7;
+                const real v5 = (v0 - v3[i]);
+                const real v6 = real_exp(v5);
+                kept_v6[c * LANES + i] = v6;
+                v7[i] += v6;
             }
         }
         #pragma omp simd
         for (int i = 0; i < LANES; i++) {
-            v9[i] = (R(1.0) / v8[i]);
-            v10[i] = (v5[i] * v9[i]);
-            v11[i] = (R(1.0) - v10[i]);
-            v12[i] = real_pow(v11[i], p_gamma);
-            v13[i] = real_log(v8[i]);
-            v14[i] = (v4[i] - v13[i]);
-            v15[i] = (v12[i] * v14[i]);
+            v8[i] = real_log(v7[i]);
+            v9[i] = (v4[i] - v8[i]);
+            v11[i] = (R(1.0) / v7[i]);
+            v12[i] = (v10[i] * v11[i]);
+            v13[i] = (R(1.0) - v12[i]);
+            v14[i] = real_pow(v13[i], p_gamma);
+            v15[i] = (v9[i] * v14[i]);
             v16[i] = (-v15[i]);
-            v24[i] = (p_gamma * v14[i]);
-            v26[i] = real_pow(v11[i], v25);
-            v27[i] = (v24[i] * v26[i]);
-            v28[i] = (-v27[i]);
-            v29[i] = (v23 ? R(0.0) : v28[i]);
-            v30[i] = (v10[i] * v29[i]);
-            v37[i] = (v11[i] == R(0.0));
+            v18[i] = (p_gamma * v9[i]);
+            v20[i] = real_pow(v13[i], v19);
+            v21[i] = (v18[i] * v20[i]);
+            v22[i] = (-v21[i]);
+            v23[i] = (v17 ? R(0.0) : v22[i]);
+            v24[i] = (v23[i] * v12[i]);
+            v37[i] = (v13[i] == R(0.0));
             v38[i] = (v36 & v37[i]);
-            v39[i] = (-v10[i]);
+            v39[i] = (-v12[i]);
             v40[i] = real_log1p(v39[i]);
-            v41[i] = (v15[i] * v40[i]);
+            v41[i] = (v40[i] * v15[i]);
             v42[i] = (-v41[i]);
             v43[i] = (v38[i] ? R(0.0) : v42[i]);
         }
         for (int c = 0; c < n_classes; c++) {
             #pragma omp simd
             for (int i = 0; i < LANES; i++) {
-                const int v19 = (c == v1[i]);
-                const real v20 = (v19 ? R(1.0) : R(0.0));
-                const real v7 = kept_v7[c * LANES + i];
-                const real v17 = (v7 * v9[i]);
-                const real v18 = (v12[i] * v17);
-                const real v21 = (v12[i] * v20);
-                const real v22 = (v18 - v21);
-                const real v31 = (v29[i] * v20);
-                const real v32 = (v30[i] - v31);
-                const real v33 = (v7 * v32);
-                const real v34 = (v9[i] * v33);
-                const real v35 = (v22 + v34);
+                const int v25 = (c == v1[i]);
+                const real v26 = (v25 ? R(1.0) : R(0.0));
+                const real v6 = kept_v6[c * LANES + i];
+                const real v27 = (v23[i] * v26);
+                const real v28 = (v24[i] - v27);
+                const real v29 = (v28 * v6);
+                const real v30 = (v29 * v11[i]);
+                const real v31 = (v6 * v11[i]);
+                const real v32 = (v31 * v14[i]);
+                const real v33 = (v26 * v14[i]);
+                const real v34 = (v32 - v33);
+                const real v35 = (v30 + v34);
                 turned_grad_z[c * LANES + i] = scale * v35;
             }
         }

@@ -52,8 +52,8 @@ def focal_kernel(
     scale = tl.load(scale_ptr)
     n_classes = tl.cast(classes, tl.float32)
     p_gamma = tl.load(params_ptr + 0)
-    v23 = p_gamma == 0.0
-    v25 = -1.0 + p_gamma
+    v17 = p_gamma == 0.0
+    v19 = -1.0 + p_gamma
     v36 = p_gamma >= 0.0
 
     # An ignored row yields 0; a class index out of range makes its row NaN.
@@ -68,48 +68,48 @@ def focal_kernel(
     v1 = tl.where(usable, index_t, -1).to(tl.int32)
     v2 = tl.load(at_z + v1.to(tl.int64) * in_z_class_stride, mask=usable, other=0).to(tl.float32)
     v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
-    v19 = col == v1
-    v20 = tl.where(v19, 1.0, 0.0)
+    v25 = col == v1
+    v26 = tl.where(v25, 1.0, 0.0)
     v3 = tl.reduce(tl.where(col_mask, v0, float("-inf")), 1, _max, keep_dims=True)
 
     # Phase 2 of 3: sum over classes.
     v4 = v2 - v3
-    v5 = tl.exp(v4)
-    v6 = v0 - v3
-    v7 = tl.exp(v6)
-    v8 = tl.sum(tl.where(col_mask, v7, 0.0), 1, keep_dims=True)
+    v10 = tl.exp(v4)
+    v5 = v0 - v3
+    v6 = tl.exp(v5)
+    v7 = tl.sum(tl.where(col_mask, v6, 0.0), 1, keep_dims=True)
 
     # Phase 3 of 3: grad_z.
-    v9 = 1.0 / v8
-    v10 = v5 * v9
-    v11 = 1.0 - v10
-    v12 = _pow(v11, p_gamma)
-    v13 = tl.log(v8)
-    v14 = v4 - v13
-    v15 = v12 * v14
+    v8 = tl.log(v7)
+    v9 = v4 - v8
+    v11 = 1.0 / v7
+    v12 = v10 * v11
+    v13 = 1.0 - v12
+    v14 = _pow(v13, p_gamma)
+    v15 = v9 * v14
     v16 = -v15
-    v24 = p_gamma * v14
-    v26 = _pow(v11, v25)
-    v27 = v24 * v26
-    v28 = -v27
-    v29 = tl.where(v23, 0.0, v28)
-    v30 = v10 * v29
-    v37 = v11 == 0.0
+    v18 = p_gamma * v9
+    v20 = _pow(v13, v19)
+    v21 = v18 * v20
+    v22 = -v21
+    v23 = tl.where(v17, 0.0, v22)
+    v24 = v23 * v12
+    v37 = v13 == 0.0
     v38 = (v36 != 0) & v37
-    v39 = -v10
+    v39 = -v12
     v40 = _log1p(v39)
-    v41 = v15 * v40
+    v41 = v40 * v15
     v42 = -v41
     v43 = tl.where(v38, 0.0, v42)
-    v17 = v7 * v9
-    v18 = v12 * v17
-    v21 = v12 * v20
-    v22 = v18 - v21
-    v31 = v29 * v20
-    v32 = v30 - v31
-    v33 = v7 * v32
-    v34 = v9 * v33
-    v35 = v22 + v34
+    v27 = v23 * v26
+    v28 = v24 - v27
+    v29 = v28 * v6
+    v30 = v29 * v11
+    v31 = v6 * v11
+    v32 = v31 * v14
+    v33 = v26 * v14
+    v34 = v32 - v33
+    v35 = v30 + v34
     if grad_z_ptr is not None:
         scaled = tl.where(usable, v35 * scale, filler)
         tl.store(grad_z_ptr + row * classes + col, scaled.to(grad_z_ptr.dtype.element_ty), mask=mask)

@@ -28,24 +28,24 @@ INLINE double loss_taylor3_wide(const glo_call *call, int64_t first, int64_t las
     const real p_th5 = R(call->params[5]); (void)p_th5;
     const real p_th6 = R(call->params[6]); (void)p_th6;
     const real p_th7 = R(call->params[7]); (void)p_th7;
-    const real v23 = (classes * p_th1);
-    const real v24 = (R(1.0) - v23);
-    const real v25 = (p_th2 * v24);
+    const real v0 = (classes * p_th1);
+    const real v1 = (R(1.0) - v0);
+    const real v2 = (p_th2 * v1);
     const real v38 = (R(-1.0) / classes);
-    const real v39 = (p_th5 * v38);
-    const real v41 = (p_th7 * v38);
-    const real v43 = (p_th4 * v38);
-    const real v47 = (p_th3 * v38);
-    const real v48 = (p_th6 * v38);
-    const real v66 = (v39 * v24);
-    const real v76 = (classes * p_th0);
-    const real v77 = (R(1.0) - v76);
-    const real v78 = (v39 * v77);
+    const real v39 = (p_th7 * v38);
+    const real v41 = (p_th4 * v38);
+    const real v43 = (p_th5 * v38);
+    const real v47 = (p_th6 * v38);
+    const real v49 = (p_th3 * v38);
+    const real v65 = (v43 * v1);
+    const real v71 = (classes * p_th0);
+    const real v72 = (R(1.0) - v71);
+    const real v73 = (v72 * v43);
     const real v80 = (p_th2 * v38);
     const real v81 = (classes * v80);
-    const real v84 = (v38 * v24);
+    const real v84 = (v1 * v38);
     const int64_t s0 = call->stride[1]; (void)s0;
-    real *const kept_v8 = scratch + (int64_t)0 * n_classes;
+    real *const kept_v6 = scratch + (int64_t)0 * n_classes;
     real *const losses = call->loss;
     double total = 0;
     for (int64_t r = first; r < last; r++) {
@@ -63,157 +63,157 @@ INLINE double loss_taylor3_wide(const glo_call *call, int64_t first, int64_t las
             continue;
         }
         const real *const x0 = side_by_side(in0 + r * row0, s0, n_classes, scratch + (int64_t)1 * n_classes);
-        const int v0 = (int)CLASS_INDEX(call, 1, r);
-        real v6 = R(-INFINITY);
-        real v72 = R(0);
+        const int v19 = (int)CLASS_INDEX(call, 1, r);
+        real v4 = R(-INFINITY);
+        real v77 = R(0);
         for (int from = 0; from < n_classes; from += STRETCH) {
             const int to = n_classes - from < STRETCH ? n_classes : from + STRETCH;
-            real part_v6 = R(-INFINITY);
-            real part_v72 = R(0);
-            #pragma omp simd reduction(real_max : part_v6) reduction(+ : part_v72)
+            real part_v4 = R(-INFINITY);
+            real part_v77 = R(0);
+            #pragma omp simd reduction(real_max : part_v4) reduction(+ : part_v77)
             for (int c = from; c < to; c++) {
-                const int v1 = (c == v0);
-                const real v2 = (v1 ? R(1.0) : R(0.0));
-                const real v3 = (v2 - p_th0);
-                const real v4 = (v3 * v3);
-                const real v5 = x0[c];
-                part_v6 = real_max(part_v6, v5);
-                part_v72 += v4;
+                const real v3 = x0[c];
+                const int v20 = (c == v19);
+                const real v21 = (v20 ? R(1.0) : R(0.0));
+                const real v22 = (v21 - p_th0);
+                const real v31 = (v22 * v22);
+                part_v4 = real_max(part_v4, v3);
+                part_v77 += v31;
             }
-            v6 = real_max(v6, part_v6);
-            v72 += part_v72;
+            v4 = real_max(v4, part_v4);
+            v77 += part_v77;
         }
-        const real v73 = (v41 * v72);
-        real v9 = R(0);
+        const real v78 = (v39 * v77);
+        real v7 = R(0);
         for (int from = 0; from < n_classes; from += STRETCH) {
             const int to = n_classes - from < STRETCH ? n_classes : from + STRETCH;
-            real part_v9 = R(0);
-            #pragma omp simd reduction(+ : part_v9)
+            real part_v7 = R(0);
+            #pragma omp simd reduction(+ : part_v7)
             for (int c = from; c < to; c++) {
-                const real v5 = x0[c];
-                const real v7 = (v5 - v6);
-                const real v8 = real_exp(v7);
-                kept_v8[c] = v8;
-                part_v9 += v8;
+                const real v3 = x0[c];
+                const real v5 = (v3 - v4);
+                const real v6 = real_exp(v5);
+                kept_v6[c] = v6;
+                part_v7 += v6;
             }
-            v9 += part_v9;
+            v7 += part_v7;
         }
-        const real v10 = (R(1.0) / v9);
-        real v14 = R(0);
-        real v18 = R(0);
-        real v21 = R(0);
-        real v26 = R(0);
-        real v30 = R(0);
+        const real v8 = (R(1.0) / v7);
+        real v12 = R(0);
+        real v16 = R(0);
+        real v24 = R(0);
+        real v28 = R(0);
+        real v33 = R(0);
         real v57 = R(0);
         real v69 = R(0);
         for (int from = 0; from < n_classes; from += STRETCH) {
             const int to = n_classes - from < STRETCH ? n_classes : from + STRETCH;
-            real part_v14 = R(0);
-            real part_v18 = R(0);
-            real part_v21 = R(0);
-            real part_v26 = R(0);
-            real part_v30 = R(0);
+            real part_v12 = R(0);
+            real part_v16 = R(0);
+            real part_v24 = R(0);
+            real part_v28 = R(0);
+            real part_v33 = R(0);
             real part_v57 = R(0);
             real part_v69 = R(0);
-            #pragma omp simd reduction(+ : part_v14) reduction(+ : part_v18) reduction(+ : part_v21) reduction(+ : part_v26) reduction(+ : part_v30) reduction(+ : part_v57) reduction(+ : part_v69)
+            #pragma omp simd reduction(+ : part_v12) reduction(+ : part_v16) reduction(+ : part_v24) reduction(+ : part_v28) reduction(+ : part_v33) reduction(+ : part_v57) reduction(+ : part_v69)
             for (int c = from; c < to; c++) {
-                const int v1 = (c == v0);
-                const real v2 = (v1 ? R(1.0) : R(0.0));
-                const real v3 = (v2 - p_th0);
-                const real v4 = (v3 * v3);
-                const real v40 = (v39 * v3);
-                const real v42 = (v41 * v4);
-                const real v49 = (v3 * v48);
-                const real v50 = (v47 + v49);
-                const real v8 = kept_v8[c];
-                const real v11 = (v8 * v10);
-                const real v12 = (v11 - p_th1);
-                const real v13 = (v4 * v12);
-                const real v16 = (v12 * v12);
-                const real v17 = (v16 * v3);
-                const real v20 = (v12 * v3);
-                const real v29 = (v16 * v12);
-                const real v44 = (v16 * v43);
+                const int v20 = (c == v19);
+                const real v21 = (v20 ? R(1.0) : R(0.0));
+                const real v22 = (v21 - p_th0);
+                const real v31 = (v22 * v22);
+                const real v40 = (v31 * v39);
+                const real v44 = (v43 * v22);
+                const real v48 = (v47 * v22);
+                const real v50 = (v48 + v49);
+                const real v6 = kept_v6[c];
+                const real v9 = (v6 * v8);
+                const real v10 = (v9 - p_th1);
+                const real v11 = (v10 * v10);
+                const real v15 = (v11 * v10);
+                const real v23 = (v22 * v10);
+                const real v27 = (v11 * v22);
+                const real v32 = (v31 * v10);
+                const real v42 = (v11 * v41);
                 const real v45 = (v42 + v44);
-                const real v46 = (v12 * v43);
+                const real v46 = (v41 * v10);
                 const real v51 = (v46 + v50);
-                const real v52 = (v12 * v51);
+                const real v52 = (v51 * v10);
                 const real v53 = (R(2.0) * v52);
                 const real v54 = (v45 + v53);
                 const real v55 = (v40 + v54);
-                const real v56 = (v8 * v55);
-                part_v14 += v13;
-                part_v18 += v17;
-                part_v21 += v20;
-                part_v26 += v16;
-                part_v30 += v29;
+                const real v56 = (v6 * v55);
+                part_v12 += v11;
+                part_v16 += v15;
+                part_v24 += v23;
+                part_v28 += v27;
+                part_v33 += v32;
                 part_v57 += v56;
                 part_v69 += v52;
             }
-            v14 += part_v14;
-            v18 += part_v18;
-            v21 += part_v21;
-            v26 += part_v26;
-            v30 += part_v30;
+            v12 += part_v12;
+            v16 += part_v16;
+            v24 += part_v24;
+            v28 += part_v28;
+            v33 += part_v33;
             v57 += part_v57;
             v69 += part_v69;
         }
-        const real v15 = (p_th7 * v14);
-        const real v19 = (p_th6 * v18);
-        const real v22 = (p_th5 * v21);
-        const real v27 = (p_th3 * v26);
-        const real v28 = (v25 + v27);
-        const real v31 = (p_th4 * v30);
-        const real v32 = (v28 + v31);
-        const real v33 = (v22 + v32);
-        const real v34 = (v19 + v33);
-        const real v35 = (v15 + v34);
+        const real v13 = (p_th3 * v12);
+        const real v14 = (v2 + v13);
+        const real v17 = (p_th4 * v16);
+        const real v18 = (v14 + v17);
+        const real v25 = (p_th5 * v24);
+        const real v26 = (v18 + v25);
+        const real v29 = (p_th6 * v28);
+        const real v30 = (v26 + v29);
+        const real v34 = (p_th7 * v33);
+        const real v35 = (v30 + v34);
         const real v36 = (v35 / classes);
         const real v37 = (-v36);
-        const real v58 = (v57 * v10);
-        const real v62 = (v41 * v21);
+        const real v58 = (v57 * v8);
+        const real v62 = (v39 * v24);
         const real v63 = (R(2.0) * v62);
-        const real v64 = (v26 * v48);
-        const real v65 = (v63 + v64);
-        const real v67 = (v65 + v66);
+        const real v64 = (v47 * v12);
+        const real v66 = (v64 + v65);
+        const real v67 = (v63 + v66);
         const real v68 = (-v67);
         const real v70 = (R(2.0) * v69);
-        const real v71 = (v26 * v43);
-        const real v74 = (v71 + v73);
-        const real v75 = (v70 + v74);
-        const real v79 = (v75 + v78);
+        const real v74 = (v41 * v12);
+        const real v75 = (v73 + v74);
+        const real v76 = (v70 + v75);
+        const real v79 = (v76 + v78);
         const real v82 = (v79 + v81);
         const real v83 = (-v82);
-        const real v85 = (v26 * v38);
-        const real v86 = (v38 * v30);
-        const real v87 = (v38 * v21);
-        const real v88 = (v38 * v18);
-        const real v89 = (v38 * v14);
+        const real v85 = (v38 * v12);
+        const real v86 = (v38 * v16);
+        const real v87 = (v38 * v24);
+        const real v88 = (v28 * v38);
+        const real v89 = (v38 * v33);
         #pragma omp simd
         for (int c = 0; c < n_classes; c++) {
-            const int v1 = (c == v0);
-            const real v2 = (v1 ? R(1.0) : R(0.0));
-            const real v3 = (v2 - p_th0);
-            const real v4 = (v3 * v3);
-            const real v40 = (v39 * v3);
-            const real v42 = (v41 * v4);
-            const real v49 = (v3 * v48);
-            const real v50 = (v47 + v49);
-            const real v8 = kept_v8[c];
-            const real v11 = (v8 * v10);
-            const real v12 = (v11 - p_th1);
-            const real v16 = (v12 * v12);
-            const real v44 = (v16 * v43);
+            const int v20 = (c == v19);
+            const real v21 = (v20 ? R(1.0) : R(0.0));
+            const real v22 = (v21 - p_th0);
+            const real v31 = (v22 * v22);
+            const real v40 = (v31 * v39);
+            const real v44 = (v43 * v22);
+            const real v48 = (v47 * v22);
+            const real v50 = (v48 + v49);
+            const real v6 = kept_v6[c];
+            const real v9 = (v6 * v8);
+            const real v10 = (v9 - p_th1);
+            const real v11 = (v10 * v10);
+            const real v42 = (v11 * v41);
             const real v45 = (v42 + v44);
-            const real v46 = (v12 * v43);
+            const real v46 = (v41 * v10);
             const real v51 = (v46 + v50);
-            const real v52 = (v12 * v51);
+            const real v52 = (v51 * v10);
             const real v53 = (R(2.0) * v52);
             const real v54 = (v45 + v53);
             const real v55 = (v40 + v54);
             const real v59 = (v55 - v58);
-            const real v60 = (v8 * v59);
-            const real v61 = (v10 * v60);
+            const real v60 = (v59 * v6);
+            const real v61 = (v60 * v8);
             out0[r * n_classes + c] = scale * v61;
         }
         total += v37;
@@ -252,24 +252,24 @@ INLINE double loss_taylor3_narrow(const glo_call *call, int64_t first, int64_t l
     const real p_th5 = R(call->params[5]); (void)p_th5;
     const real p_th6 = R(call->params[6]); (void)p_th6;
     const real p_th7 = R(call->params[7]); (void)p_th7;
-    const real v23 = (classes * p_th1);
-    const real v24 = (R(1.0) - v23);
-    const real v25 = (p_th2 * v24);
+    const real v0 = (classes * p_th1);
+    const real v1 = (R(1.0) - v0);
+    const real v2 = (p_th2 * v1);
     const real v38 = (R(-1.0) / classes);
-    const real v39 = (p_th5 * v38);
-    const real v41 = (p_th7 * v38);
-    const real v43 = (p_th4 * v38);
-    const real v47 = (p_th3 * v38);
-    const real v48 = (p_th6 * v38);
-    const real v66 = (v39 * v24);
-    const real v76 = (classes * p_th0);
-    const real v77 = (R(1.0) - v76);
-    const real v78 = (v39 * v77);
+    const real v39 = (p_th7 * v38);
+    const real v41 = (p_th4 * v38);
+    const real v43 = (p_th5 * v38);
+    const real v47 = (p_th6 * v38);
+    const real v49 = (p_th3 * v38);
+    const real v65 = (v43 * v1);
+    const real v71 = (classes * p_th0);
+    const real v72 = (R(1.0) - v71);
+    const real v73 = (v72 * v43);
     const real v80 = (p_th2 * v38);
     const real v81 = (classes * v80);
-    const real v84 = (v38 * v24);
+    const real v84 = (v1 * v38);
     const int64_t s0 = call->stride[1]; (void)s0;
-    real *const kept_v8 = scratch + 0 * LANES * n_classes;
+    real *const kept_v6 = scratch + 0 * LANES * n_classes;
     real *const turned0 = scratch + 1 * LANES * n_classes;
     real *const turned_grad_z = scratch + 2 * LANES * n_classes;
     double total = 0;
@@ -282,27 +282,27 @@ INLINE double loss_taylor3_narrow(const glo_call *call, int64_t first, int64_t l
             on[i] = i < filled && CLASS_INDEX(call, 1, row[i]) != call->ignore_index;
         }
         turn_in(in0, row, row0, s0, n_classes, turned0);
-        int v0[LANES];
-        real v6[LANES];
-        real v72[LANES];
-        real v73[LANES];
-        real v9[LANES];
-        real v10[LANES];
-        real v14[LANES];
-        real v18[LANES];
-        real v21[LANES];
-        real v26[LANES];
-        real v30[LANES];
+        int v19[LANES];
+        real v4[LANES];
+        real v77[LANES];
+        real v78[LANES];
+        real v7[LANES];
+        real v8[LANES];
+        real v12[LANES];
+        real v16[LANES];
+        real v24[LANES];
+        real v28[LANES];
+        real v33[LANES];
         real v57[LANES];
         real v69[LANES];
-        real v15[LANES];
-        real v19[LANES];
-        real v22[LANES];
-        real v27[LANES];
-        real v28[LANES];
-        real v31[LANES];
-        real v32[LANES];
-        real v33[LANES];
+        real v13[LANES];
+        real v14[LANES];
+        real v17[LANES];
+        real v18[LANES];
+        real v25[LANES];
+        real v26[LANES];
+        real v29[LANES];
+        real v30[LANES];
         real v34[LANES];
         real v35[LANES];
         real v36[LANES];
@@ -311,13 +311,13 @@ INLINE double loss_taylor3_narrow(const glo_call *call, int64_t first, int64_t l
         real v62[LANES];
         real v63[LANES];
         real v64[LANES];
-        real v65[LANES];
+        real v66[LANES];
         real v67[LANES];
         real v68[LANES];
         real v70[LANES];
-        real v71[LANES];
         real v74[LANES];
         real v75[LANES];
+        real v76[LANES];
         real v79[LANES];
         real v82[LANES];
         real v83[LANES];
@@ -328,151 +328,151 @@ INLINE double loss_taylor3_narrow(const glo_call *call, int64_t first, int64_t l
         real v89[LANES];
         #pragma omp simd
         for (int i = 0; i < LANES; i++) {
-            v0[i] = on[i] ? (int)CLASS_INDEX(call, 1, row[i]) : 0;
+            v19[i] = on[i] ? (int)CLASS_INDEX(call, 1, row[i]) : 0;
         }
         for (int i = 0; i < LANES; i++) {
-            v6[i] = R(-INFINITY);
-            v72[i] = R(0);
+            v4[i] = R(-INFINITY);
+            v77[i] = R(0);
         }
         for (int c = 0; c < n_classes; c++) {
             #pragma omp simd
             for (int i = 0; i < LANES; i++) {
-                const int v1 = (c == v0[i]);
-                const real v2 = (v1 ? R(1.0) : R(0.0));
-                const real v3 = (v2 - p_th0);
-                const real v4 = (v3 * v3);
-                const real v5 = turned0[c * LANES + i];
-                v6[i] = real_max(v6[i], v5);
-                v72[i] += v4;
+                const real v3 = turned0[c * LANES + i];
+                const int v20 = (c == v19[i]);
+                const real v21 = (v20 ? R(1.0) : R(0.0));
+                const real v22 = (v21 - p_th0);
+                const real v31 = (v22 * v22);
+                v4[i] = real_max(v4[i], v3);
+                v77[i] += v31;
             }
         }
         #pragma omp simd
         for (int i = 0; i < LANES; i++) {
-            v73[i] = (v41 * v72[i]);
+            v78[i] = (v39 * v77[i]);
         }
         for (int i = 0; i < LANES; i++) {
-            v9[i] = R(0);
+            v7[i] = R(0);
         }
         for (int c = 0; c < n_classes; c++) {
             #pragma omp simd
             for (int i = 0; i < LANES; i++) {
-                const real v5 = turned0[c * LANES + i];
-                const real v7 = (v5 - v6[i]);
-                const real v8 = real_exp(v7);
-                kept_v8[c * LANES + i] = v8;
-                v9[i] += v8;
+                const real v3 = turned0[c * LANES + i];
+                const real v5 = (v3 - v4[i]);
+                const real v6 = real_exp(v5);
+                kept_v6[c * LANES + i] = v6;
+                v7[i] += v6;
             }
         }
         #pragma omp simd
         for (int i = 0; i < LANES; i++) {
-            v10[i] = (R(1.0) / v9[i]);
+            v8[i] = (R(1.0) / v7[i]);
         }
         for (int i = 0; i < LANES; i++) {
-            v14[i] = R(0);
-            v18[i] = R(0);
-            v21[i] = R(0);
-            v26[i] = R(0);
-            v30[i] = R(0);
+            v12[i] = R(0);
+            v16[i] = R(0);
+            v24[i] = R(0);
+            v28[i] = R(0);
+            v33[i] = R(0);
             v57[i] = R(0);
             v69[i] = R(0);
         }
         for (int c = 0; c < n_classes; c++) {
             #pragma omp simd
             for (int i = 0; i < LANES; i++) {
-                const int v1 = (c == v0[i]);
-                const real v2 = (v1 ? R(1.0) : R(0.0));
-                const real v3 = (v2 - p_th0);
-                const real v4 = (v3 * v3);
-                const real v40 = (v39 * v3);
-                const real v42 = (v41 * v4);
-                const real v49 = (v3 * v48);
-                const real v50 = (v47 + v49);
-                const real v8 = kept_v8[c * LANES + i];
-                const real v11 = (v8 * v10[i]);
-                const real v12 = (v11 - p_th1);
-                const real v13 = (v4 * v12);
-                const real v16 = (v12 * v12);
-                const real v17 = (v16 * v3);
-                const real v20 = (v12 * v3);
-                const real v29 = (v16 * v12);
-                const real v44 = (v16 * v43);
+                const int v20 = (c == v19[i]);
+                const real v21 = (v20 ? R(1.0) : R(0.0));
+                const real v22 = (v21 - p_th0);
+                const real v31 = (v22 * v22);
+                const real v40 = (v31 * v39);
+                const real v44 = (v43 * v22);
+                const real v48 = (v47 * v22);
+                const real v50 = (v48 + v49);
+                const real v6 = kept_v6[c * LANES + i];
+                const real v9 = (v6 * v8[i]);
+                const real v10 = (v9 - p_th1);
+                const real v11 = (v10 * v10);
+                const real v15 = (v11 * v10);
+                const real v23 = (v22 * v10);
+                const real v27 = (v11 * v22);
+                const real v32 = (v31 * v10);
+                const real v42 = (v11 * v41);
                 const real v45 = (v42 + v44);
-                const real v46 = (v12 * v43);
+                const real v46 = (v41 * v10);
                 const real v51 = (v46 + v50);
-                const real v52 = (v12 * v51);
+                const real v52 = (v51 * v10);
                 const real v53 = (R(2.0) * v52);
                 const real v54 = (v45 + v53);
                 const real v55 = (v40 + v54);
-                const real v56 = (v8 * v55);
-                v14[i] += v13;
-                v18[i] += v17;
-                v21[i] += v20;
-                v26[i] += v16;
-                v30[i] += v29;
+                const real v56 = (v6 * v55);
+                v12[i] += v11;
+                v16[i] += v15;
+                v24[i] += v23;
+                v28[i] += v27;
+                v33[i] += v32;
                 v57[i] += v56;
                 v69[i] += v52;
             }
         }
         #pragma omp simd
         for (int i = 0; i < LANES; i++) {
-            v15[i] = (p_th7 * v14[i]);
-            v19[i] = (p_th6 * v18[i]);
-            v22[i] = (p_th5 * v21[i]);
-            v27[i] = (p_th3 * v26[i]);
-            v28[i] = (v25 + v27[i]);
-            v31[i] = (p_th4 * v30[i]);
-            v32[i] = (v28[i] + v31[i]);
-            v33[i] = (v22[i] + v32[i]);
-            v34[i] = (v19[i] + v33[i]);
-            v35[i] = (v15[i] + v34[i]);
+            v13[i] = (p_th3 * v12[i]);
+            v14[i] = (v2 + v13[i]);
+            v17[i] = (p_th4 * v16[i]);
+            v18[i] = (v14[i] + v17[i]);
+            v25[i] = (p_th5 * v24[i]);
+            v26[i] = (v18[i] + v25[i]);
+            v29[i] = (p_th6 * v28[i]);
+            v30[i] = (v26[i] + v29[i]);
+            v34[i] = (p_th7 * v33[i]);
+            v35[i] = (v30[i] + v34[i]);
             v36[i] = (v35[i] / classes);
             v37[i] = (-v36[i]);
-            v58[i] = (v57[i] * v10[i]);
-            v62[i] = (v41 * v21[i]);
+            v58[i] = (v57[i] * v8[i]);
+            v62[i] = (v39 * v24[i]);
             v63[i] = (R(2.0) * v62[i]);
-            v64[i] = (v26[i] * v48);
-            v65[i] = (v63[i] + v64[i]);
-            v67[i] = (v65[i] + v66);
+            v64[i] = (v47 * v12[i]);
+            v66[i] = (v64[i] + v65);
+            v67[i] = (v63[i] + v66[i]);
             v68[i] = (-v67[i]);
             v70[i] = (R(2.0) * v69[i]);
-            v71[i] = (v26[i] * v43);
-            v74[i] = (v71[i] + v73[i]);
-            v75[i] = (v70[i] + v74[i]);
-            v79[i] = (v75[i] + v78);
+            v74[i] = (v41 * v12[i]);
+            v75[i] = (v73 + v74[i]);
+            v76[i] = (v70[i] + v75[i]);
+            v79[i] = (v76[i] + v78[i]);
             v82[i] = (v79[i] + v81);
             v83[i] = (-v82[i]);
-            v85[i] = (v26[i] * v38);
-            v86[i] = (v38 * v30[i]);
-            v87[i] = (v38 * v21[i]);
-            v88[i] = (v38 * v18[i]);
-            v89[i] = (v38 * v14[i]);
+            v85[i] = (v38 * v12[i]);
+            v86[i] = (v38 * v16[i]);
+            v87[i] = (v38 * v24[i]);
+            v88[i] = (v28[i] * v38);
+            v89[i] = (v38 * v33[i]);
         }
         for (int c = 0; c < n_classes; c++) {
             #pragma omp simd
             for (int i = 0; i < LANES; i++) {
-                const int v1 = (c == v0[i]);
-                const real v2 = (v1 ? R(1.0) : R(0.0));
-                const real v3 = (v2 - p_th0);
-                const real v4 = (v3 * v3);
-                const real v40 = (v39 * v3);
-                const real v42 = (v41 * v4);
-                const real v49 = (v3 * v48);
-                const real v50 = (v47 + v49);
-                const real v8 = kept_v8[c * LANES + i];
-                const real v11 = (v8 * v10[i]);
-                const real v12 = (v11 - p_th1);
-                const real v16 = (v12 * v12);
-                const real v44 = (v16 * v43);
+                const int v20 = (c == v19[i]);
+                const real v21 = (v20 ? R(1.0) : R(0.0));
+                const real v22 = (v21 - p_th0);
+                const real v31 = (v22 * v22);
+                const real v40 = (v31 * v39);
+                const real v44 = (v43 * v22);
+                const real v48 = (v47 * v22);
+                const real v50 = (v48 + v49);
+                const real v6 = kept_v6[c * LANES + i];
+                const real v9 = (v6 * v8[i]);
+                const real v10 = (v9 - p_th1);
+                const real v11 = (v10 * v10);
+                const real v42 = (v11 * v41);
                 const real v45 = (v42 + v44);
-                const real v46 = (v12 * v43);
+                const real v46 = (v41 * v10);
                 const real v51 = (v46 + v50);
-                const real v52 = (v12 * v51);
+                const real v52 = (v51 * v10);
                 const real v53 = (R(2.0) * v52);
                 const real v54 = (v45 + v53);
                 const real v55 = (v40 + v54);
                 const real v59 = (v55 - v58[i]);
-                const real v60 = (v8 * v59);
-                const real v61 = (v10[i] * v60);
+                const real v60 = (v59 * v6);
+                const real v61 = (v60 * v8[i]);
                 turned_grad_z[c * LANES + i] = scale * v61;
             }
         }

@@ -36,22 +36,22 @@ def taylor3_kernel(
     p_th5 = tl.load(params_ptr + 5)
     p_th6 = tl.load(params_ptr + 6)
     p_th7 = tl.load(params_ptr + 7)
-    v23 = n_classes * p_th1
-    v24 = 1.0 - v23
-    v25 = p_th2 * v24
+    v0 = n_classes * p_th1
+    v1 = 1.0 - v0
+    v2 = p_th2 * v1
     v38 = -1.0 / n_classes
-    v39 = p_th5 * v38
-    v41 = p_th7 * v38
-    v43 = p_th4 * v38
-    v47 = p_th3 * v38
-    v48 = p_th6 * v38
-    v66 = v39 * v24
-    v76 = n_classes * p_th0
-    v77 = 1.0 - v76
-    v78 = v39 * v77
+    v39 = p_th7 * v38
+    v41 = p_th4 * v38
+    v43 = p_th5 * v38
+    v47 = p_th6 * v38
+    v49 = p_th3 * v38
+    v65 = v43 * v1
+    v71 = n_classes * p_th0
+    v72 = 1.0 - v71
+    v73 = v72 * v43
     v80 = p_th2 * v38
     v81 = n_classes * v80
-    v84 = v38 * v24
+    v84 = v1 * v38
 
     # An ignored row yields 0; a class index out of range makes its row NaN.
     index_t = tl.load(in_t_ptr + row * in_t_row_stride, mask=row_mask, other=0).to(tl.int64)
@@ -62,86 +62,86 @@ def taylor3_kernel(
     at_z = in_z_ptr + row * in_z_row_stride
 
     # Phase 1 of 4: max over classes, sum over classes.
-    v0 = tl.where(usable, index_t, -1).to(tl.int32)
-    v1 = col == v0
-    v2 = tl.where(v1, 1.0, 0.0)
-    v3 = v2 - p_th0
-    v4 = v3 * v3
-    v5 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
-    v40 = v39 * v3
-    v42 = v41 * v4
-    v49 = v3 * v48
-    v50 = v47 + v49
-    v6 = tl.reduce(tl.where(col_mask, v5, float("-inf")), 1, _max, keep_dims=True)
-    v72 = tl.sum(tl.where(col_mask, v4, 0.0), 1, keep_dims=True)
+    v19 = tl.where(usable, index_t, -1).to(tl.int32)
+    v3 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
+    v20 = col == v19
+    v21 = tl.where(v20, 1.0, 0.0)
+    v22 = v21 - p_th0
+    v31 = v22 * v22
+    v40 = v31 * v39
+    v44 = v43 * v22
+    v48 = v47 * v22
+    v50 = v48 + v49
+    v4 = tl.reduce(tl.where(col_mask, v3, float("-inf")), 1, _max, keep_dims=True)
+    v77 = tl.sum(tl.where(col_mask, v31, 0.0), 1, keep_dims=True)
 
     # Phase 2 of 4: sum over classes.
-    v73 = v41 * v72
-    v7 = v5 - v6
-    v8 = tl.exp(v7)
-    v9 = tl.sum(tl.where(col_mask, v8, 0.0), 1, keep_dims=True)
+    v78 = v39 * v77
+    v5 = v3 - v4
+    v6 = tl.exp(v5)
+    v7 = tl.sum(tl.where(col_mask, v6, 0.0), 1, keep_dims=True)
 
     # Phase 3 of 4: sum over classes.
-    v10 = 1.0 / v9
-    v11 = v8 * v10
-    v12 = v11 - p_th1
-    v13 = v4 * v12
-    v16 = v12 * v12
-    v17 = v16 * v3
-    v20 = v12 * v3
-    v29 = v16 * v12
-    v44 = v16 * v43
+    v8 = 1.0 / v7
+    v9 = v6 * v8
+    v10 = v9 - p_th1
+    v11 = v10 * v10
+    v15 = v11 * v10
+    v23 = v22 * v10
+    v27 = v11 * v22
+    v32 = v31 * v10
+    v42 = v11 * v41
     v45 = v42 + v44
-    v46 = v12 * v43
+    v46 = v41 * v10
     v51 = v46 + v50
-    v52 = v12 * v51
+    v52 = v51 * v10
     v53 = 2.0 * v52
     v54 = v45 + v53
     v55 = v40 + v54
-    v56 = v8 * v55
-    v14 = tl.sum(tl.where(col_mask, v13, 0.0), 1, keep_dims=True)
-    v18 = tl.sum(tl.where(col_mask, v17, 0.0), 1, keep_dims=True)
-    v21 = tl.sum(tl.where(col_mask, v20, 0.0), 1, keep_dims=True)
-    v26 = tl.sum(tl.where(col_mask, v16, 0.0), 1, keep_dims=True)
-    v30 = tl.sum(tl.where(col_mask, v29, 0.0), 1, keep_dims=True)
+    v56 = v6 * v55
+    v12 = tl.sum(tl.where(col_mask, v11, 0.0), 1, keep_dims=True)
+    v16 = tl.sum(tl.where(col_mask, v15, 0.0), 1, keep_dims=True)
+    v24 = tl.sum(tl.where(col_mask, v23, 0.0), 1, keep_dims=True)
+    v28 = tl.sum(tl.where(col_mask, v27, 0.0), 1, keep_dims=True)
+    v33 = tl.sum(tl.where(col_mask, v32, 0.0), 1, keep_dims=True)
     v57 = tl.sum(tl.where(col_mask, v56, 0.0), 1, keep_dims=True)
     v69 = tl.sum(tl.where(col_mask, v52, 0.0), 1, keep_dims=True)
 
     # Phase 4 of 4: grad_z.
-    v15 = p_th7 * v14
-    v19 = p_th6 * v18
-    v22 = p_th5 * v21
-    v27 = p_th3 * v26
-    v28 = v25 + v27
-    v31 = p_th4 * v30
-    v32 = v28 + v31
-    v33 = v22 + v32
-    v34 = v19 + v33
-    v35 = v15 + v34
+    v13 = p_th3 * v12
+    v14 = v2 + v13
+    v17 = p_th4 * v16
+    v18 = v14 + v17
+    v25 = p_th5 * v24
+    v26 = v18 + v25
+    v29 = p_th6 * v28
+    v30 = v26 + v29
+    v34 = p_th7 * v33
+    v35 = v30 + v34
     v36 = v35 / n_classes
     v37 = -v36
-    v58 = v57 * v10
-    v62 = v41 * v21
+    v58 = v57 * v8
+    v62 = v39 * v24
     v63 = 2.0 * v62
-    v64 = v26 * v48
-    v65 = v63 + v64
-    v67 = v65 + v66
+    v64 = v47 * v12
+    v66 = v64 + v65
+    v67 = v63 + v66
     v68 = -v67
     v70 = 2.0 * v69
-    v71 = v26 * v43
-    v74 = v71 + v73
-    v75 = v70 + v74
-    v79 = v75 + v78
+    v74 = v41 * v12
+    v75 = v73 + v74
+    v76 = v70 + v75
+    v79 = v76 + v78
     v82 = v79 + v81
     v83 = -v82
-    v85 = v26 * v38
-    v86 = v38 * v30
-    v87 = v38 * v21
-    v88 = v38 * v18
-    v89 = v38 * v14
+    v85 = v38 * v12
+    v86 = v38 * v16
+    v87 = v38 * v24
+    v88 = v28 * v38
+    v89 = v38 * v33
     v59 = v55 - v58
-    v60 = v8 * v59
-    v61 = v10 * v60
+    v60 = v59 * v6
+    v61 = v60 * v8
     if grad_z_ptr is not None:
         scaled = tl.where(usable, v61 * scale, filler)
         tl.store(grad_z_ptr + row * classes + col, scaled.to(grad_z_ptr.dtype.element_ty), mask=mask)

@@ -37,7 +37,7 @@ def test_types_and_domains_are_those_declared() -> None:
     }  # fmt: skip
     assert [v.name for v in one.inputs if not v.type.per_sample] == ["w"]
     domains = {v.name: v.domain for v in one.inputs}
-    assert domains["q"] == UNIT and domains["x"] == Interval(0, 2) and domains["z"] == ANY
+    assert domains["q"] == UNIT and one.inputs[1].simplex and domains["x"] == Interval(0, 2) and domains["z"] == ANY
     assert one.defaults == {"a": -1.0, "c": 8.0}
     assert [p.var.domain for p in one.params] == [ANY, Interval(1, 10)]
 

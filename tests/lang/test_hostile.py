@@ -25,9 +25,9 @@ DEEP = 5000
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    began = time.perf_counter()
+    began = time.process_time()  # of this process: others may be busy
     yield
-    assert time.perf_counter() - began < seconds
+    assert time.process_time() - began < seconds
 
 
 def refused(text: str, message: str, seconds: float = 5) -> None:
