@@ -1,0 +1,1 @@
+"""What an editor asks of a `.glo` text while it is being written, and the language server that answers it."""
