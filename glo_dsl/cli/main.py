@@ -9,8 +9,10 @@ import typer
 
 import glo_dsl
 from glo_dsl.cli.compile import compile_command
+from glo_dsl.cli.fmt import fmt_command
 from glo_dsl.cli.lsp import lsp_command
 from glo_dsl.cli.search import search_command
+from glo_dsl.cli.zoo import zoo_command
 from glo_dsl.errors import GloError
 
 app = typer.Typer(
@@ -18,8 +20,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
 app.command("compile")(compile_command)
+app.command("fmt")(fmt_command)
 app.command("lsp")(lsp_command)
 app.command("search")(search_command)
+app.command("zoo")(zoo_command)
 
 
 def _version(wanted: bool) -> None:
