@@ -127,7 +127,7 @@ def _range(expr: Expr) -> str:
     if expr.type.kind != "real":
         return ""
     found = ranges((expr,))[expr]
-    return "" if found == ANY or isinstance(expr, Const) else f" in {found}"
+    return "" if found == ANY or found.empty or isinstance(expr, Const) else f" in {found}"
 
 
 def _value(expr: Expr) -> str | None:

@@ -12,6 +12,7 @@ from glo_dsl.errors import Source
 from glo_dsl.ir.ops import UNKNOWN, Op
 from glo_dsl.ir.table import FUNCTIONS, OPS
 from glo_dsl.lang.comments import doc_above
+from glo_dsl.lang.syntax import Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +78,9 @@ def signature_of(outline: Outline, definition: Definition, origin: str) -> Signa
 
 def documentation(text: str, definition: Definition) -> str:
     """The comment block above a definition."""
-    place: Tree[object] = Tree("place", [])
+    place: Node = Tree("place", [])
     place.meta.start_pos = definition.start
-    return doc_above(Source(text), place)  # type: ignore[arg-type]
+    return doc_above(Source(text), place)
 
 
 @cache

@@ -160,6 +160,10 @@ def test_long_expressions_are_not_spelled_out() -> None:
     text = f"loss f(x: real) = ¦square({' + '.join(['exp(x)'] * 60)}) + 1"
     found = said(text)
     assert "...: real in (0, inf)" in found and len(found) < 1000
+    doubled = ", ".join(f"a{n + 1} = a{n} * a{n} + 2" for n in range(100))
+    assert said(f"loss f(x: real) = let a0 = x, {doubled} in ¦a100").startswith("```glo\na100: real\n```"), (
+        "no finite value"
+    )
 
 
 def test_a_derivative_may_have_several_paths_and_more_axes() -> None:
