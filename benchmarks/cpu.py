@@ -6,16 +6,15 @@ import argparse
 import json
 import math
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
+from measuring import machine
 from torch import Tensor
 
 import glo_dsl as glo
@@ -193,36 +192,6 @@ def measure(name: str, shape: tuple[int, ...], seconds: float, with_compile: boo
 def geometric_mean(values: Sequence[float]) -> float:
     finite = [v for v in values if not math.isnan(v)]
     return math.exp(statistics.fmean(map(math.log, finite))) if finite else math.nan
-
-
-def machine() -> dict[str, Any]:
-    names = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
-    return {
-        "cpu": names[0] if names else platform.processor(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "load before": os.getloadavg()[0],
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "glo_dsl": glo.__version__,
-        "compiler": _compiler(),
-    }
-
-
-def _lines(path: str) -> list[str]:
-    try:
-        return Path(path).read_text().splitlines()
-    except OSError:
-        return []
-
-
-def _compiler() -> str:
-    from glo_dsl.runtime.build_c import NoCompiler, compiler
-
-    try:
-        return compiler()[1]
-    except NoCompiler as reason:
-        return str(reason)
 
 
 HEAD = f"{'loss':14}{'shape':>13}" + "".join(f"{c + ' us':>16}" for c in CONTENDERS)

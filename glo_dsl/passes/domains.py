@@ -11,6 +11,9 @@ from glo_dsl.ir.expr import Apply, Const, Expr, apply, learn_ranges
 from glo_dsl.ir.ops import Op
 from glo_dsl.ir.types import INF, Interval
 
+MAX_FACTS = 100
+"""Assumptions that are kept on the way down; below that many choices no more are learned, as each would copy them."""
+
 MAX_VISITS = 200_000
 """Nodes looked at before the analysis stops; each branch of a choice is looked at under its own assumptions."""
 
@@ -77,6 +80,8 @@ class Facts:
 
     def assuming(self, condition: Expr, holds: bool) -> Facts | None:
         """These facts and a condition; None if they exclude each other."""
+        if len(self.known) + len(self.nonzero) > MAX_FACTS:
+            return self
         found = Facts(dict(self.known), self.nonzero)
         found._learn(condition, holds, self)
         return None if any(interval.empty for interval in found.known.values()) else found
