@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 
 from lark import Lark
+from lark.exceptions import UnexpectedInput
 from lark.lexer import PatternStr
 
 from glo_dsl.errors import GloError, Source
-from glo_dsl.lang.syntax import Node, grammar, parse_file
+from glo_dsl.lang.syntax import MAX_TEXT, Node, grammar, parse_file
 
 BLANK = " \t\r\f"
 """What the grammar skips, line feeds apart."""
@@ -27,16 +29,18 @@ def _parser() -> Lark:
 def concrete(source: Source) -> Node:
     """The tree of a whole file with every token in it, brackets and commas included.
 
+    Nesting has no limit here, as nothing of this is recursive.
+
     Raises:
         GloError: the text is not a `.glo` text; says everything that is wrong with it.
 
     >>> list(map(str, concrete(Source("def f() = 1 # one")).scan_values(lambda token: True)))
     ['def', 'f', '(', ')', '=', '1']
     """
-    errors = parse_file(source).errors
-    if errors:
-        raise GloError.of(errors)
-    return _parser().parse(source.text)
+    if len(source.text) <= MAX_TEXT:
+        with suppress(UnexpectedInput):
+            return _parser().parse(source.text)
+    raise GloError.of(parse_file(source).errors)
 
 
 def reserved() -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 
 from glo_dsl.errors import GloError, Source
 from glo_dsl.lang.concrete import comments, concrete, reserved, terminal
-from glo_dsl.lang.syntax import KEYWORDS
+from glo_dsl.lang.syntax import KEYWORDS, MAX_TEXT
 from tests.lang.files import files, tokens_of
 
 
@@ -31,6 +31,18 @@ def test_reserved_words_are_the_keywords() -> None:
     assert terminal("NUMBER").startswith("([0-9]+")
 
 
-def test_a_text_that_is_none_is_refused() -> None:
-    with pytest.raises(GloError, match="nested more than 200 deep"):
-        concrete(Source("def f(x) = " + "(" * 201 + "x" + ")" * 201))
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def f(x) = (x", "the text ends too early"),
+        ("def f(x) = x\n" * (MAX_TEXT // 13 + 1), "the limit is 300000"),
+        ("def f(x) = x ! x", "unexpected character '!'"),
+    ],
+)
+def test_what_is_no_glo_text_is_refused(text: str, message: str) -> None:
+    with pytest.raises(GloError, match=message):
+        concrete(Source(text))
+
+
+def test_nesting_has_no_limit() -> None:
+    assert tokens_of(f"def f(x) = {'(' * 5000}x{')' * 5000}")[5:] == ["=", *["("] * 5000, "x", *[")"] * 5000]

@@ -46,6 +46,7 @@ def test_groups_break_where_they_must(doc: Doc, width: int, expected: list[str])
         (("x", TRAILING, ABOVE, "y"), ["", "# t", "xy  # a"]),
         (Group((Group(("x", SPACE, "y")), ABOVE, "z", SPACE, "w")), ["", "# a", "x yz w"]),
         (Group(("x", TRAILING, Group(("y", SPACE, "z")))), ["", "xy z  # t"]),
+        (Group(("w", SPACE, "x", TRAILING, Group(("y", SPACE, "z")))), ["", "w xy z  # t"]),
         (Group((Group(("x", TRAILING)), SPACE, "y")), ["", "x  # t", "y"]),
         (Fill(("x", ("y", TRAILING), "z", (ABOVE, "w"), "v")), ["", "x y  # t", "z", "# a", "w v"]),
         (Nest(2, (HARD, ABOVE, "x", HARD, "y")), ["", "", "  # a", "  x", "  y"]),
