@@ -8,13 +8,12 @@ from itertools import islice
 from pathlib import Path
 
 from glo_dsl.errors import ERROR, WARNING, Diagnostic, GloError
-from glo_dsl.ir.expr import Apply, Expr, Var, ranges, walk
-from glo_dsl.ir.types import ANY, Interval
+from glo_dsl.ir.expr import Expr, Var, walk
 from glo_dsl.lang.definitions import Module, check, in_order
 from glo_dsl.lang.elaborate import Place
 from glo_dsl.lang.loss import Loss
 from glo_dsl.lang.show import show
-from glo_dsl.passes.diff import gradients
+from glo_dsl.passes.aims import aims
 from glo_dsl.passes.domains import Finding, Need, undefined
 from glo_dsl.passes.simplify import simplify
 
@@ -58,7 +57,7 @@ def lint(loss: Loss, places: Mapping[Expr, Place]) -> Iterator[Diagnostic]:
             if finding.node in kept or not _overflows(finding):
                 yield _undefined(loss, finding, places)
     if not loss.holes and not any(finding.certain for finding in findings):
-        yield from _without_use(loss)
+        yield from aims(loss)
 
 
 def _overflows(finding: Finding) -> bool:
@@ -118,43 +117,3 @@ def _is_small(node: Expr) -> bool:
         stack.extend(stack.pop().args)
         nodes += 1
     return not stack
-
-
-def _without_use(loss: Loss) -> Iterator[Diagnostic]:
-    """Inputs that the loss cannot train, and predictions that it drives away without end."""
-    wanted = [v for v in loss.inputs if v.type.kind == "real"]
-    used = set(walk((loss.expr,)))
-    wanted = [v for v in wanted if v in used]
-    if not wanted:
-        return
-    try:
-        found = gradients(loss.expr, wanted)
-    except GloError:  # not known: an error for whoever asks for the gradient, and nothing to judge here
-        return
-    intervals = ranges(found.values())
-    for place, v in enumerate(wanted):
-        interval = intervals[found[v]]
-        if interval == Interval(0.0, 0.0):
-            if place == 0 or not _only_compared(loss.expr, v):
-                yield Diagnostic(f"the gradient of {loss.name} by {v.name} is 0 everywhere", loss.span,
-                                 "nothing can be learned from it: is there a stop, sign, floor or comparison too many?",
-                                 loss.source, "no-gradient", WARNING)  # fmt: skip
-        elif place == 0 and v.domain == ANY and (interval.lo > 0 or interval.hi < 0):
-            side = "falls" if interval.lo > 0 else "rises"
-            yield Diagnostic(f"{loss.name} has no minimum: it falls without end as {v.name} {side}", loss.span,
-                             f"its derivative by {v.name} is in {interval} everywhere", loss.source, "no-minimum",
-                             WARNING)  # fmt: skip
-
-
-def _only_compared(root: Expr, v: Var) -> bool:
-    """Whether a variable occurs in conditions and behind `stop` alone, where nobody expects a gradient."""
-    reached: set[Expr] = set()
-    stack = [root]
-    while stack:
-        node = stack.pop()
-        if node in reached:
-            continue
-        reached.add(node)
-        if isinstance(node, Apply) and node.op.name != "stop" and node.op.kinds[-1] != "bool":
-            stack += [arg for arg in node.args if arg.type.kind != "bool"]
-    return v not in reached
