@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from lark import Token
 
 from glo_dsl.ir.expr import Expr
-from glo_dsl.lang.elaborate import BROKEN, Elaborator, Names
+from glo_dsl.lang.elaborate import BROKEN, Elaborator
 from glo_dsl.lang.syntax import Node
 from glo_dsl.lang.trampoline import Steps
 from glo_dsl.lang.unit import Function
@@ -36,11 +36,10 @@ class Recorder(Elaborator):
     records: dict[int, Record] = field(default_factory=dict)
     _calls: list[Call] = field(default_factory=list)
 
-    def _expr(self, tree: Node | Token, scope: Names) -> Steps[Expr]:
-        meaning: Expr = yield super()._expr(tree, scope)
+    def note(self, tree: Node | Token, meaning: Expr) -> None:
+        super().note(tree, meaning)
         if meaning is not BROKEN and self._here is self.unit:
             self.records.setdefault(id(tree), Record(meaning, self._calls[-1] if self._calls else None))
-        return meaning
 
     def _expand(self, called: Function, args: list[Expr], settings: dict[Token, Expr], tree: Node) -> Steps[Expr]:
         self._calls.append(Call(self._expanding[-1] if self._expanding else None, tree))

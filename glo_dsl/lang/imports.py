@@ -100,7 +100,11 @@ class Importer:
         if not name.endswith(".glo"):
             say("import-suffix", f'"{name}" does not end in .glo', f'write: import "{name}.glo"')
             return None
-        path = (unit.path.parent / name).resolve()  # follows links: what counts is where the file lies
+        try:
+            path = (unit.path.parent / name).resolve()  # follows links: what counts is where the file lies
+        except (OSError, ValueError, RuntimeError):  # no name that a file can have, or links in a circle
+            say("import-unreadable", f"no file can be called {name!a}")
+            return None
         if Path(name).is_absolute() or not path.is_relative_to(self._tree):
             say("import-outside", f'"{name}" lies outside {self._tree.name or "the folder"}/',
                 "a file may import what lies in its own folder or below")  # fmt: skip

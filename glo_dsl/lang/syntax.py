@@ -6,13 +6,13 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from operator import itemgetter
 from pathlib import Path
 
 from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedInput
 
 from glo_dsl.errors import Diagnostic, GloError, Source, Span
+from glo_dsl.lang.lalr import TableParser
 from glo_dsl.lang.syntax_errors import BRACKETS, DEFINITIONS, KEYWORDS, complaint, span_at
 
 Node = Tree[Token]
@@ -33,18 +33,22 @@ _DEFINED = re.compile(r"\s*(?:loss|def)\s+(\w+)")
 @cache
 def _parser(start: str) -> Lark:
     options = {"propagate_positions": True, "maybe_placeholders": True}
-    parser = Lark(grammar("glo.lark"), parser="lalr", lexer="basic", start=start, **options)
-    _pass_through(parser)
-    return parser
+    return Lark(grammar("glo.lark"), parser="lalr", lexer="basic", start=start, **options)
 
 
-def _pass_through(parser: Lark) -> None:
-    """Takes the work out of rules that hand their only child on: the ladder of precedences has ten for each operand."""
-    callbacks = getattr(parser, "_callbacks", {})  # not public: without it parsing only takes a third longer
-    for rule in callbacks:
-        alone = len(rule.expansion) == 1 and rule.options.expand1 and not rule.alias
-        if alone and not getattr(rule.expansion[0], "filter_out", False):
-            callbacks[rule] = itemgetter(0)
+@cache
+def _table_parser(start: str) -> TableParser:
+    return TableParser(_parser(start))
+
+
+def _tree(text: str, start: str) -> Node:
+    """The tree of a text.
+
+    Raises:
+        UnexpectedInput: it is not in the language.
+    """
+    tree = _table_parser(start).parse(text)
+    return _parser(start).parse(text) if tree is None else tree
 
 
 @cache
@@ -66,7 +70,7 @@ def parse(source: Source, start: str = "start") -> Node:
     """
     _check_limits(source)
     try:
-        tree = _parser(start).parse(source.text)
+        tree = _tree(source.text, start)
     except UnexpectedInput as error:
         raise GloError.of([complaint(source, error)]) from None
     return tree if isinstance(tree, Tree) else Tree("name", [tree])
@@ -125,7 +129,7 @@ class _Recovery:
     def _parse(self, start: int, end: int) -> UnexpectedInput | None:
         """Adds the definitions between two offsets, or returns what is wrong with the first bad one."""
         try:
-            tree = _parser("start").parse(self.blank[:start] + self.text[start:end])
+            tree = _tree(self.blank[:start] + self.text[start:end], "start")
         except UnexpectedInput as error:
             return error
         self.nodes += [node for node in tree.children if isinstance(node, Tree)]

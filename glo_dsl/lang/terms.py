@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from lark import Token, Tree
@@ -93,25 +93,59 @@ class Terms:
     def _place(self, where: Node | Token) -> Place:
         return self.unit.source, span_of(where if self._site is None else self._site[1])
 
+    def note(self, tree: Node | Token, meaning: Expr) -> None:
+        """Called with every tree once it is understood, inside functions for every distinct call."""
+        if meaning not in self.places:
+            self.places[meaning] = self._place(tree)
+
     def _expr(self, tree: Node | Token, scope: Names) -> Steps[Expr]:
+        leaf = self._leaf(tree, scope)
+        if leaf is not None or isinstance(tree, Token):
+            return leaf or BROKEN
+        self._count(tree)
+        special: Callable[[Node, Names], Steps[Expr]] | None = getattr(self, f"_{tree.data}_tree", None)
+        if special is not None:
+            meaning: Expr = yield special(tree, scope)
+        else:
+            args = yield self._values(tree.children, scope)
+            meaning = self._apply(tree.data, args, tree)
+        self.note(tree, meaning)
+        return meaning
+
+    def _values(self, trees: Iterable[Node | Token], scope: Names) -> Steps[list[Expr]]:
+        """What several trees mean; most are names and numbers, which need no steps."""
+        found: list[Expr] = []
+        for tree in trees:
+            leaf = self._leaf(tree, scope)
+            found.append((yield self._expr(tree, scope)) if leaf is None else leaf)
+        return found
+
+    def _leaf(self, tree: Node | Token, scope: Names) -> Expr | None:
+        """What a name or number means; None for any other tree."""
+        if isinstance(tree, Token):
+            meaning = self._name(tree, scope)
+        elif tree.data == "name":
+            meaning = self._name(token_at(tree, 0), scope)
+        elif tree.data == "number":
+            meaning = self._number(tree)
+        else:
+            return None
+        self._count(tree)
+        self.note(tree, meaning)
+        return meaning
+
+    def _count(self, tree: Node | Token) -> None:
         self._terms += 1
         if self._terms > MAX_TERMS:
             message = f"the file expands to more than {MAX_TERMS} terms"
             source, span = self._place(tree)
             raise GloError(message, span, source=source, code="too-many-terms")
-        if isinstance(tree, Token):
-            return self._name(tree, scope)
-        special: Callable[[Node, Names], Steps[Expr]] | None = getattr(self, f"_{tree.data}_tree", None)
-        if special is not None:
-            meaning: Expr = yield special(tree, scope)
-        else:
-            args = []
-            for child in tree.children:
-                args.append((yield self._expr(child, scope)))
-            meaning = self._apply(tree.data, args, tree)
-        if meaning not in self.places:
-            self.places[meaning] = self._place(tree)
-        return meaning
+
+    def _number(self, tree: Node) -> Expr:
+        value = float(token_at(tree, 0))
+        if math.isinf(value):
+            return self.say("number-too-large", f"{token_at(tree, 0)} is too large for a float64", tree)
+        return const(value)
 
     def _apply(self, name: str, args: list[Expr], tree: Node) -> Expr:
         if BROKEN in args:
@@ -122,9 +156,10 @@ class Terms:
             return self.say(error.code, error.message, tree, error.hint)
 
     def _name(self, token: Token, scope: Names) -> Expr:
-        found = scope.get(str(token), CONSTANTS.get(str(token)))
+        word = str(token)  # a Token compares slowly
+        found = scope.get(word, CONSTANTS.get(word))
         if found is not None:
-            scope.read.add(str(token))
+            scope.read.add(word)
             return found
         if token in FUNCTIONS or self._function(token, token) is not None:
             near = did_you_mean(token, scope)
@@ -138,17 +173,6 @@ class Terms:
         return self.say("unknown-name", f"unknown name {token}", token, hint)
 
     # One method for each tree that is more than an operator applied to its children.
-
-    def _name_tree(self, tree: Node, scope: Names) -> Steps[Expr]:
-        return self._name(token_at(tree, 0), scope)
-        yield
-
-    def _number_tree(self, tree: Node, scope: Names) -> Steps[Expr]:
-        value = float(token_at(tree, 0))
-        if math.isinf(value):
-            return self.say("number-too-large", f"{token_at(tree, 0)} is too large for a float64", tree)
-        return const(value)
-        yield
 
     def _true_tree(self, tree: Node, scope: Names) -> Steps[Expr]:
         return truth(True)
@@ -207,10 +231,8 @@ class Terms:
         return hole(str(tree.children[0]), tuple(args))
 
     def _arguments(self, tree: Node | Token | None, scope: Names) -> Steps[list[Expr]]:
-        args: list[Expr] = []
-        for child in tree.children if isinstance(tree, Tree) else ():
-            if child is not None:
-                args.append((yield self._expr(child, scope)))
+        present = [child for child in tree.children if child is not None] if isinstance(tree, Tree) else []
+        args: list[Expr] = yield self._values(present, scope)
         return args
 
     @property

@@ -80,6 +80,13 @@ def test_what_is_no_ordinary_file_is_refused(tmp_path: Path) -> None:
         assert complaint(tmp_path, f'import "{name}.glo"').code == "import-unreadable", name
 
 
+@pytest.mark.parametrize("name", ["a\0.glo", "\ud800.glo", "x" * 5000 + ".glo", "loop.glo"])
+def test_names_that_no_file_can_have_are_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "loop.glo").symlink_to(tmp_path / "loop.glo")
+    (error,) = check(f'import "{name}"', "main.glo", tmp_path / "main.glo").errors
+    assert error.code == "import-unreadable"
+
+
 def test_a_file_that_is_too_long_is_not_read_whole(tmp_path: Path) -> None:
     (tmp_path / "long.glo").write_text("#" * 5_000_000)
     assert complaint(tmp_path, 'import "long.glo"').code == "import-broken"
@@ -89,7 +96,7 @@ def test_an_error_in_an_imported_file_is_said_at_the_import(tmp_path: Path) -> N
     (tmp_path / "b.glo").write_text("def fine(x) = x * x\ndef broken(x) = (x\ndef also(x) = x")
     error = complaint(tmp_path, 'import "b.glo"\nloss f(x: real) = fine(x) + broken(x)')
     assert error.code == "import-broken" and error.span is not None and error.span.line == 1
-    assert "b.glo has an error in line 3" in error.message
+    assert "b.glo has an error in line 2" in error.message
 
 
 def test_a_wrong_type_inside_an_imported_function_is_said_at_the_call(tmp_path: Path) -> None:
