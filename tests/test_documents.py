@@ -12,6 +12,7 @@ import glo_dsl as glo
 from glo_dsl.ir.manual import operator_table
 from glo_dsl.lang.catalogue import index
 from glo_dsl.lang.imports import prelude_table
+from glo_dsl.passes.lint import diagnose
 
 ROOT = Path(__file__).parents[1]
 GENERATED = {"operators": operator_table, "prelude": prelude_table, "diagnostics": index}
@@ -29,7 +30,8 @@ def test_losses_in_the_documents_are_losses(path: Path) -> None:
     found = blocks(path, "glo")
     assert found
     for text in found:
-        assert glo.loads(text)
+        module = diagnose(text)
+        assert module.losses and module.diagnostics == ()
 
 
 def test_python_in_the_readme_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -47,6 +49,12 @@ def test_the_error_in_the_readme_is_the_one_that_comes() -> None:
     with pytest.raises(glo.GloError) as error:
         glo.loads(text, "focal.glo")
     assert str(error.value) == shown.strip()
+
+
+def test_the_warning_in_the_readme_is_the_one_that_comes() -> None:
+    (shown,) = (b for b in blocks(ROOT / "README.md", "") if "log needs" in b)
+    text = "loss bce(p: real, y: real) = -y * log(p) - (1 - y) * log(1 - p)"
+    assert str(diagnose(text, "bce.glo").warnings[0]) == shown.strip()
 
 
 @pytest.mark.parametrize("part", ["operators", "prelude", "diagnostics"])

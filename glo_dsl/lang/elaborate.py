@@ -13,9 +13,9 @@ from glo_dsl.ir.ops import count
 from glo_dsl.ir.table import FUNCTIONS, function
 from glo_dsl.lang.syntax import Node, parse
 from glo_dsl.lang.terms import BROKEN, CONSTANTS, FOREIGN, MAX_TERMS, Names, Place, Scope, Terms, token_at
-from glo_dsl.lang.zoo_files import zoo_index
 from glo_dsl.lang.trampoline import Steps
 from glo_dsl.lang.unit import Function, Header, Unit, trees
+from glo_dsl.lang.zoo_files import zoo_index
 
 
 @dataclass

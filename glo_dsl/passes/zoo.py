@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cache
 
+from glo_dsl.errors import did_you_mean
 from glo_dsl.lang.definitions import losses_of
 from glo_dsl.lang.loss import Loss
 from glo_dsl.lang.zoo_files import zoo_index, zoo_text
@@ -21,6 +22,9 @@ class Zoo(Mapping[str, Loss]):
     """
 
     def __getitem__(self, name: str) -> Loss:
+        if name not in zoo_index():
+            hint = did_you_mean(name, self)
+            raise KeyError(f"the zoo has no loss {name}" + (f"; {hint}" if hint else ""))
         return _losses(zoo_index()[name])[name]
 
     def __iter__(self) -> Iterator[str]:
