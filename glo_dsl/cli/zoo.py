@@ -11,7 +11,6 @@ from rich.table import Table
 
 import glo_dsl
 from glo_dsl.errors import GloError, did_you_mean
-from glo_dsl.lang.loss import Loss
 from glo_dsl.lang.zoo_files import zoo_text
 from glo_dsl.passes.zoo import Zoo
 
@@ -46,14 +45,14 @@ def _shown(zoo: Zoo, name: str) -> str:
     """A loss with its documentation, the functions of its file that it calls, its laws and its examples."""
     loss = zoo[name]
     claims = [law.text for law in loss.laws] + [example.text for example in loss.examples]
-    parts = [*_definitions(loss, f"{zoo.family(name)}.glo"), loss.text, "\n".join(claims)]
+    parts = [*_definitions([loss.text, *claims], f"{zoo.family(name)}.glo"), loss.text, "\n".join(claims)]
     return "\n\n".join(part for part in parts if part)
 
 
-def _definitions(loss: Loss, file: str) -> list[str]:
-    """The defs of the file that the loss calls, those that they call among them, in the order of the file."""
+def _definitions(texts: list[str], file: str) -> list[str]:
+    """The defs of the file that the texts call, those that they call among them, in the order of the file."""
     defs = {m[1]: m[0] for m in re.finditer(r"^def (\w+)\(.*(?:\n[ \t].*)*", zoo_text(file), re.M)}
-    wanted, texts = set[str](), [loss.text]
+    wanted = set[str]()
     while texts:
         words = set(re.findall(r"\w+", texts.pop())) & defs.keys() - wanted
         wanted |= words

@@ -16,7 +16,9 @@ def body(text: str, name: str = "f") -> str:
 
 def test_a_call_puts_the_loss_in_place() -> None:
     assert body(BASE + "loss f(z: real[C], t: class[C]) = 2 * ce(z, t)") == "2 * -log_softmax(z / 1)[t]"
-    assert body(BASE + "loss f(z: real[C], t: class[C]; s = 3) = ce(z, t; tau = s * s)") == "-log_softmax(z / (s * s))[t]"
+    assert (
+        body(BASE + "loss f(z: real[C], t: class[C]; s = 3) = ce(z, t; tau = s * s)") == "-log_softmax(z / (s * s))[t]"
+    )
 
 
 def test_a_loss_may_call_one_that_stands_below() -> None:
@@ -65,6 +67,6 @@ def test_names_of_the_caller_are_not_seen_inside() -> None:
 @pytest.mark.parametrize("text", ["loss f(x: real) = x * x * mse(x, 1)", "loss f(x: real) = focall(x, x)"])
 def test_losses_of_the_library_need_their_import(text: str) -> None:
     (error,) = check(text).errors
-    assert error.code == "unknown-function" and (error.hint or "").startswith(("import std brings", "did you mean")) == (
-        "mse" in text
-    )
+    assert error.code == "unknown-function" and (error.hint or "").startswith(
+        ("import std brings", "did you mean")
+    ) == ("mse" in text)

@@ -54,7 +54,9 @@ def test_a_body_means_what_it_means_in_its_own_file(tmp_path: Path) -> None:
     assert show(module.losses["f"].expr) == "1 + x * x + 100"
 
 
-@pytest.mark.parametrize("name", ["../secret.glo", "sub/../../secret.glo", "/etc/secret.glo", "link.glo", "sub/link.glo"])
+@pytest.mark.parametrize(
+    "name", ["../secret.glo", "sub/../../secret.glo", "/etc/secret.glo", "link.glo", "sub/link.glo"]
+)
 def test_no_path_and_no_link_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
     (tmp_path / "secret.glo").write_text("def secret(x) = x")
     folder = tmp_path / "project"

@@ -26,7 +26,9 @@ def everything(tree: Tree[Token]) -> list[Any]:
     found: list[Any] = []
     for part in tree.iter_subtrees_topdown():
         meta = part.meta
-        place = () if meta.empty else (meta.line, meta.column, meta.end_line, meta.end_column, meta.start_pos, meta.end_pos)
+        place = (
+            () if meta.empty else (meta.line, meta.column, meta.end_line, meta.end_column, meta.start_pos, meta.end_pos)
+        )
         found.append((part.data, place))
         for c in part.children:
             if isinstance(c, Token):

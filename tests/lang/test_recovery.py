@@ -19,7 +19,9 @@ BROKEN = (
 )  # fmt: skip
 
 
-@given(st.lists(st.booleans().flatmap(lambda good: st.tuples(st.just(good), st.sampled_from(GOOD if good else BROKEN)))))
+@given(
+    st.lists(st.booleans().flatmap(lambda good: st.tuples(st.just(good), st.sampled_from(GOOD if good else BROKEN))))
+)
 def test_every_good_definition_is_read_and_every_bad_one_reported_once(parts: list[tuple[bool, str]]) -> None:
     lines = [text.format(n=n) for n, (_, text) in enumerate(parts)]
     parsed = parse_file(Source("\n".join(lines)))
@@ -69,7 +71,7 @@ def test_a_file_of_errors_is_read_in_bounded_time_and_length() -> None:
     assert 0 < len(found.diagnostics) <= 200
 
 
-@given(st.text(alphabet="loss def(x:real)=+-*/[],;.\n \"#?exp123", max_size=80))
+@given(st.text(alphabet='loss def(x:real)=+-*/[],;.\n "#?exp123', max_size=80))
 def test_no_text_breaks_the_checker(text: str) -> None:
     check(text)
     check(f"loss f(x: real) = x * x\n{text}\nloss g(x: real) = x")
