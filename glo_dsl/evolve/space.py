@@ -56,11 +56,12 @@ class Space:
         return f"let {', '.join(bound)} in {show(genotype)}" if bound else show(genotype)
 
     def _definitions(self) -> str:
-        """The `def`s of the file: the body may call them."""
+        """What the body may call: `import std`, the `def`s of the file, and those of its losses that it does call."""
         text = self.loss.source.text
-        tree = parse(self.loss.source)
-        defs = [n for n in tree.children if isinstance(n, Tree) and n.data == "def"]
-        return "".join(text[n.meta.start_pos : n.meta.end_pos] + "\n\n" for n in defs)
+        nodes = [n for n in parse(self.loss.source).children if isinstance(n, Tree)]
+        called = _called_losses(self.loss, nodes)
+        kept = [n for n in nodes if n.data in ("import", "def") or (n.data == "loss" and str(n.children[0]) in called)]
+        return "".join(text[n.meta.start_pos : n.meta.end_pos] + "\n\n" for n in kept)
 
 
 def space_of(loss: Loss) -> Space:
@@ -74,9 +75,26 @@ def space_of(loss: Loss) -> Space:
         raise GloError(
             f"{loss.name} has {found}; a search space has one", loss.span, "write ?f(x, y) for it", loss.source
         )
+    if any(str(n.children[0]) != "std" for n in parse(loss.source).find_data("import")):
+        hint = "copy what it uses into the file; import std is fine"
+        message = "a search space cannot import files: what is found has to stand by itself"
+        raise GloError(message, loss.span, hint, loss.source)
     hole = loss.holes[0]
     labels = _labels(_hole_tree(loss), len(hole.args))
     return Space(loss, hole, tuple(var(label, arg.type) for label, arg in zip(labels, hole.args)))
+
+
+def _called_losses(loss: Loss, nodes: Sequence[Node]) -> set[str]:
+    """The losses of the file that a loss calls, directly or through others."""
+    bodies = {str(n.children[0]): n for n in nodes if n.data in ("loss", "def")}
+    found: set[str] = set()
+    waiting = [loss.name]
+    while waiting:
+        calls = bodies[waiting.pop()].find_data("call")
+        words = {str(call.children[0]) for call in calls} & bodies.keys() - found
+        found |= words
+        waiting += words
+    return {name for name in found if bodies[name].data == "loss"}
 
 
 def with_coefficients(genotype: Expr, prefix: str = "c") -> tuple[Expr, tuple[Param, ...]]:

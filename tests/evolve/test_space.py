@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -48,6 +50,27 @@ def test_coefficients_of_one_change_nothing_and_each_node_has_one() -> None:
     defaults = {p.var: np.full((1, 1), p.default) for p in params}
     values = evaluate([genotype, expr], {x: row, y: row**2, **defaults}, 4)
     np.testing.assert_allclose(values[0], values[1])
+
+
+def test_what_is_found_stands_by_itself() -> None:
+    text = """
+    import std
+    def twice(x) = 2 * x
+    loss sharp(z: real[C], t: class[C]; s = 2) = cross_entropy(twice(z), t) * s
+    loss unused(x: real) = x * x
+    loss m(z: real[C], t: class[C]) = sharp(z, t) + focal(z, t) * ?g(max(z), z[t])
+    """
+    space = space_of(glo.loads(text)["m"])
+    written = space.text(apply("sub", *space.terms), ())
+    read = losses_of(written)
+    assert list(read) == ["sharp", "best"] and read["best"].expr is space.fill(apply("sub", *space.terms), ()).expr
+
+
+def test_a_space_cannot_lean_on_other_files(tmp_path: Path) -> None:
+    (tmp_path / "b.glo").write_text("def twice(x) = 2 * x")
+    (tmp_path / "a.glo").write_text('import "b.glo" loss m(z: real[C], t: class[C]) = z[t] * ?g(twice(max(z)))')
+    with pytest.raises(glo.GloError, match="cannot import files"):
+        space_of(glo.load(tmp_path / "a.glo")["m"])
 
 
 @pytest.mark.parametrize(
