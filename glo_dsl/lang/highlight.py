@@ -77,9 +77,9 @@ def rules() -> list[Rule]:
     return [
         Rule("#.*", ("comment",)),
         Rule(terminal("STRING"), ("string",)),
-        Rule(rf"\b(loss|def)\b(\s+)({name})", ("definition", "blank", "defined")),
+        Rule(rf"(loss|def)\b(\s+)({name})", ("definition", "blank", "defined")),
         Rule(
-            rf"\b(law)\b(\s+)({name})(\s*)(\.)(\s*)({name})",
+            rf"(law)\b(\s+)({name})(\s*)(\.)(\s*)({name})",
             ("definition", "blank", "defined", "blank", "mark", "blank", "law"),
         ),
         Rule(_either(known["definition"]), ("definition",)),
@@ -100,8 +100,8 @@ def rules() -> list[Rule]:
 
 
 def _either(found: Iterable[str]) -> str:
-    """A regular expression for whole words."""
-    return rf"\b(?:{'|'.join(sorted(found, key=lambda word: (-len(word), word)))})\b"
+    """A regular expression for whole words. They may begin right behind a number, as in 2in [0, 8]."""
+    return rf"(?:{'|'.join(sorted(found, key=lambda word: (-len(word), word)))})\b"
 
 
 def textmate() -> str:

@@ -57,7 +57,7 @@ def test_a_bad_file_stays_as_it_is_and_the_others_do_not(run: Run, files: Path) 
 @pytest.mark.parametrize(
     ("words", "code", "shown"),
     [
-        (("--check", "."), 1, ["would format sub/ugly.glo", "would format ugly.glo"]),
+        (("--check", ".", "ugly.glo"), 1, ["would format sub/ugly.glo", "would format ugly.glo"]),
         (("--check", "good.glo"), 0, []),
         (("--diff", "good.glo"), 0, []),
         (("--diff", "ugly.glo"), 0, ["--- ugly.glo", "+++ ugly.glo", "@@ -1 +1 @@", f"-{UGLY}", f"+{GOOD.strip()}"]),

@@ -181,7 +181,8 @@ def scattered(draw: Draw, tokens: Tokens) -> str:
     text = ""
     for place, (gap, token) in enumerate(zip(gaps, [*tokens, ""])):
         before = tokens[place - 1] if place else "("
-        if gap == "" and (before == "+-" or not (before in BRACKETS or token in BRACKETS)):
+        apart = before in BRACKETS or token in BRACKETS or (before in NUMBERS and token.isalpha())
+        if gap == "" and (before == "+-" or not apart):
             gap = " "
         text += gap.format(f"c{place}") + token
     return text

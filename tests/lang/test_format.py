@@ -169,6 +169,7 @@ LONG = " + ".join(["some_long_name"] * 8)
         ("loss f(x: real) = (let a = x in (let b = a in b))",
          ["loss f(x: real) =", "  let a = x in", "  let b = a in", "  b"]),
         (f"def f(x) = {LONG}", ["def f(x) =", "  some_long_name", *["  + some_long_name"] * 7]),
+        (f"def f(x) = {LONG.replace('+', '^')}", ["def f(x) =", "  some_long_name", *["  ^ some_long_name"] * 7]),
         (f"def f(x) = -g({LONG}, x)", [
             "def f(x) =", "  -g(", "    some_long_name", *["    + some_long_name"] * 7 + [","], "    x", "  )"]),
         (f"def f(x) = let a = {LONG}, b = x in b", [
@@ -221,6 +222,7 @@ F, G = "def f(x) = x\n", "def g(x) =\n  let a = x in\n  a\n"
         (f"{G}# g, once\n\n# f\n{F}", f"{G}# g, once\n\n# f\n{F}"), (f"{G}\n# f\n\n{F}", f"{G}\n# f\n\n{F}"),
         (f"{G}  # f\n{F}", f"{G}\n# f\n{F}"), (f"{F.strip()} # tail\n# f\n{F}", f"{F.strip()}  # tail\n\n# f\n{F}"),
         ("def f(x) = (x # a\n # b\n) # c\n# d\ndef f(x) = x", "def f(x) = x  # a\n# b\n# c\n\n# d\ndef f(x) = x\n"),
+        (f"def f(x) = (x\n # a\n)\n{F}", f"{F}# a\n\n{F}"),
         ("import # a\n # b\n torch # c", "import torch  # a\n# b\n# c\n"),
         ("# a\r\nimport torch # b\r\n", "# a\nimport torch  # b\n"),
     ],

@@ -92,6 +92,7 @@ def test_a_loss_in_colours() -> None:
         ("x: realistic", ["variable.other", "punctuation.separator", "variable.other"]),
         ("x: sharedreal", ["variable.other", "punctuation.separator", "variable.other"]),
         ("x = .5e+3", ["variable.other", "keyword.operator", "constant.numeric"]),
+        ("2in[0", ["constant.numeric", "keyword.control", "punctuation.section.brackets", "constant.numeric"]),
         ("loss", ["storage.type"]), ("def", ["storage.type"]), ("?", ["keyword.operator"]),
         ("# let # 1", ["comment.line.number-sign"]),
         ('"# a" # "b"', ["string.quoted.double", "comment.line.number-sign"]),
