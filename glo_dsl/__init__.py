@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "Diagnostic", "GloError", "Loss", "Span", "__version__", "check", "compile", "gradient", "load", "loads", "read",
+    "Diagnostic", "GloError", "Loss", "Span", "__version__", "compile", "diagnose", "gradient", "load", "loads", "read",
     "show", "zoo",
 ]  # fmt: skip
 
@@ -49,15 +49,15 @@ def load(path: str | Path) -> dict[str, Loss]:
     return losses_without_errors(read(path), str(path), Path(path))
 
 
-def check(path: str | Path) -> tuple[Diagnostic, ...]:
+def diagnose(path: str | Path) -> tuple[Diagnostic, ...]:
     """Everything there is to say about a `.glo` file, errors and warnings, in the order of its text.
 
     Raises:
         GloError: the file cannot be read as UTF-8 text.
     """
-    from glo_dsl.passes.lint import diagnose
+    from glo_dsl.passes import lint
 
-    return diagnose(read(path), str(path), Path(path)).diagnostics
+    return lint.diagnose(read(path), str(path), Path(path)).diagnostics
 
 
 def read(path: str | Path) -> str:
