@@ -40,6 +40,9 @@ class Op:
         unvaried: for a reduction or a row, its value when the argument does not vary over classes.
         word: how it is called in `.glo`; several rows may share a word and differ in arity.
         notation: infix or prefix sign and binding power, for operators that have one.
+        latex: template and binding power in mathematical writing, see `lang.latex`. {a} {b} {c} stand for arguments,
+            {a:6} puts one in parentheses if it binds less, {i} is the index of the class that is bound here. After
+            " or " stands how it is written when an argument is tall. No template: a call by its word in upright type.
         domain: condition on the arguments outside of which value or derivatives are not finite numbers.
         needs: what an author is warned of, see `lang.domains`: conditions that must all hold for the value to be a
             finite number in float32, each with alternatives after "or"; `domain` where nothing else is said.
@@ -64,6 +67,7 @@ class Op:
     unvaried: str = ""
     word: str = ""
     notation: tuple[str, int] | None = None
+    latex: tuple[str, int] = ("", 10)
     domain: str = ""
     needs: str = ""
     range: Range = anything

@@ -1,7 +1,7 @@
 r"""Reads the LaTeX of a loss as a mathematician would, and computes its value: nothing here knows the printer.
 
-A product is whatever stands side by side or has a dot between; a sum over classes takes the product on its right. A name
-with a subscript is that name if there is one, else the entry of a row at the index that stands last.
+A product is whatever stands side by side or has a dot between; a sum over classes takes the product on its right. A
+name with a subscript is that name if there is one, else the entry of a row at the index that stands last.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ COMPARISONS: dict[str, Callable[[Value, Value], Value]] = {
 WITH_DEFINITIONS = r"\\begin\{aligned\}\n& (.*?) \\\\\n\\text\{where\} \\quad (.*)\n\\end\{aligned\}"
 LOG_OF = (r"\log \Gamma", r"\log \sigma", r"\log \operatorname")
 NAME = re.compile(r"\\math(?:it|tt|rm)\{(?:[^{}\\]|\\_)*\}|\\[A-Za-z]+|[A-Za-z]")
-NO_FACTORS = tuple(rf"\{word}" for word in "cdot text land lor le ge ne end rvert rfloor".split())
+NO_FACTORS = (r"\text", r"\land", r"\lor", r"\le", r"\ge", r"\ne", r"\end", r"\rvert", r"\rfloor")
 
 
 def value_of(text: str, values: Scope, classes: int, free: str = "c", at: int = 0) -> Value:

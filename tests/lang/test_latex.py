@@ -140,6 +140,7 @@ def test_every_operator_shows_all_of_its_arguments(op: Op) -> None:
         ("z - mean(z)", r"z_{c} - \frac{1}{C} \sum_{k} z_{k}"),
         ("softmax(z * sum(z))", r"\operatorname{softmax}\left(z \sum_{k} z_{k}\right)_{c}"),
         ("log1p(-x)", r"\log(1 - x)"),
+        ("-x * -gamma", r"x \gamma"), ("-x / -gamma", r"\frac{x}{\gamma}"), ("x / -gamma", r"-\frac{x}{\gamma}"),
         ("if b then x else if x > 0 then 1 else 2",
          r"\begin{cases} x & \text{if } b \\ 1 & \text{if } x > 0 \\ 2 & \text{otherwise} \end{cases}"),
         ("not b and (x > 0 or x < -1)", r"\lnot b \land (x > 0 \lor x < -1)"), ("pi * x", r"\pi x"),
