@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from glo_dsl.errors import WARNING, Diagnostic
+from glo_dsl.errors import WARNING, Diagnostic, GloError
 from glo_dsl.ir.evaluate import Array, evaluate
 from glo_dsl.ir.expr import Apply, Const, Expr, Var, ranges, walk
 from glo_dsl.ir.types import ANY
@@ -64,18 +64,31 @@ def _some(v: Var, rng: np.random.Generator) -> Array:
 def _is_flat(loss: Loss, v: Var) -> bool:
     """Whether the derivative by `v` simplifies to 0."""
     (value,) = simplify((loss.expr,))
-    (gradient,) = simplify(gradients(value, [v]).values())
+    found = _gradient(value, v)
+    if found is None:
+        return False
+    (gradient,) = simplify((found,))
     return isinstance(gradient, Const) and gradient.value == 0
 
 
 def _without_end(loss: Loss, v: Var) -> Iterator[Diagnostic]:
-    gradient = gradients(loss.expr, [v])[v]
+    gradient = _gradient(loss.expr, v)
+    if gradient is None:
+        return
     interval = ranges((gradient,))[gradient]
     if interval.lo > 0 or interval.hi < 0:
         side = "falls" if interval.lo > 0 else "rises"
         message = f"{loss.name} has no minimum: it falls without end as {v.name} {side}"
         hint = f"its derivative by {v.name} is in {interval} everywhere"
         yield Diagnostic(message, loss.span, hint, loss.source, "no-minimum", WARNING)
+
+
+def _gradient(value: Expr, v: Var) -> Expr | None:
+    """The derivative by `v`, or None where the table does not know it: whoever needs it is told."""
+    try:
+        return gradients(value, [v])[v]
+    except GloError:
+        return None
 
 
 def _only_compared(root: Expr, v: Var) -> bool:

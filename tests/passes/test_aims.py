@@ -52,3 +52,8 @@ def test_a_loss_that_falls_without_end_is_found(text: str, side: str) -> None:
 def test_no_loss_of_the_library_lacks_an_aim() -> None:
     for loss in (glo.zoo[name] for name in glo.zoo):
         assert not said(loss.text) or "import" in loss.source.text, loss.name
+
+
+@pytest.mark.parametrize("body", ["trigamma(exp(p))", "trigamma(2 + floor(sigmoid(p)))", "p * trigamma(1 + q)"])
+def test_a_derivative_that_is_not_known_is_not_judged(body: str) -> None:
+    assert said(f"loss f(p: real, q: real in [0, 1]) = {body} + q * q") == []
