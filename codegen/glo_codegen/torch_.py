@@ -76,12 +76,11 @@ def _prologue(program: Program, lines: Lines) -> None:
 
 
 def _promoted(reals: list[str]) -> str:
-    if not reals:
-        return "torch.float32"
-    text = f"{reals[0]}.dtype"
-    for name in reals[1:]:
-        text = f"torch.promote_types({text}, {name}.dtype)"
-    return text
+    """The widest dtype; many inputs are halved, for Python reads no more than 200 nested brackets."""
+    if len(reals) < 2:
+        return f"{reals[0]}.dtype" if reals else "torch.float32"
+    cut = len(reals) - 1 if len(reals) <= 16 else len(reals) // 2
+    return f"torch.promote_types({_promoted(reals[:cut])}, {_promoted(reals[cut:])})"
 
 
 def _literals() -> tuple[str, ...]:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from glo_dsl.ir.expr import CLASSES, Apply, Const, Expr, Var, substitute, var
 from glo_dsl.ir.types import BOOL_ROW, CLASS_INDEX, REAL, REAL_ROW, UNIFORM, Interval
 from glo_dsl.lang.elaborate import parse_expression
@@ -98,6 +100,8 @@ def holds(condition: str, binding: Binding, ranges: Mapping[Expr, Interval]) -> 
         case ["plain", name]:
             node = binding[name]
             return not (isinstance(node, Apply) and node.op.name == "onehot")
+        case [name, "beside", other]:
+            return _adds_exactly(binding[name], binding[other])
         case [name, "later", other]:
             return level(binding[name]) > level(binding[other])
         case [name, ">=", "0"]:
@@ -108,3 +112,13 @@ def holds(condition: str, binding: Binding, ranges: Mapping[Expr, Interval]) -> 
             found = ranges[binding[name]]  # an open end counts as reached: exp(a) > 0 rounds to 0
             return found.lo > 0 or found.hi < 0
     raise AssertionError(f"unknown condition {condition}")
+
+
+def _adds_exactly(first: Expr, second: Expr) -> bool:
+    """Whether sum and difference of two literals are exact, and numbers of float32 like the literals themselves."""
+    assert isinstance(first, Const) and isinstance(second, Const)
+    n, m = first.value, second.value
+    sums = (n + m, n - m)
+    exact = all(s - n == (m if s is sums[0] else -m) for s in sums) and sums[0] - m == n and sums[1] + m == n
+    with np.errstate(over="ignore"):
+        return exact and all(float(np.float32(value)) == value for value in (n, m, *sums))

@@ -2,8 +2,9 @@
 
 A letter says what it stands for: `a b c` any real value, `x y` one that varies over classes, `k l` one that does not,
 `n m` a literal, `p q` a condition, `t u` a class index. After `when` stands what must be proved by interval arithmetic
-(`finite a`, `a >= 0`, `a != 0`) or by structure (`k later x`: k is known only after a reduction that x does not wait
-for; `plain x`: x is not a onehot).
+(`finite a`, `a >= 0`, `a != 0`), of literals (`n beside m`: neither loses a digit in their sum, in float32 either; in
+`1 - p + 1e-8` the small one would be lost, and with it what it guards) or by structure (`k later x`: k is known only
+after a reduction that x does not wait for; `plain x`: x is not a onehot).
 
 A rule may turn what is not finite into something finite (`a * (b / a) = b`), never one finite value into another, and
 never a poisoned row into a healthy one unless the operands are known to be finite.
@@ -33,10 +34,10 @@ a - -b = a + b
 a / -b = -(a / b)
 -(n * a) = -n * a
 n * (m * a) = (n * m) * a
-n + (m + a) = (n + m) + a
+n + (m + a) = (n + m) + a               when n beside m
 a - n = -n + a
-n - (m + a) = (n - m) - a
-n + (m - a) = (n + m) - a
+n - (m + a) = (n - m) - a               when n beside m
+n + (m - a) = (n + m) - a               when n beside m
 (n * a) / m = (n / m) * a
 n / (m * a) = (n / m) / a
 a * (b / a) = b
