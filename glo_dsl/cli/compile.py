@@ -26,8 +26,8 @@ DEFAULT_STAGE = {"cpu": "c", "cuda": "cubin", "hip": "hsaco"}
 def compile_command(
     file: Annotated[Path, typer.Argument(help="The .glo file.", show_default=False)],
     loss: Annotated[str, typer.Option(help="Which loss of the file; needed when there are several.")] = "",
-    emit: Annotated[str, typer.Option(help="tree, ir, gradient, program, triton, ttir, ttgir, ptx, cubin, amdgcn, "
-                                           "hsaco, c, torch. Without it: a standalone Python module.")] = "",
+    emit: Annotated[str, typer.Option(help="tree, ir, gradient, latex, program, triton, ttir, ttgir, ptx, cubin, "
+                                           "amdgcn, hsaco, c, torch. Without it: a standalone Python module.")] = "",
     target: Annotated[str, typer.Option(help="cpu, cuda:80, cuda:90, cuda:100, hip:gfx942 ... (no GPU needed).")] = "",
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Where to write; else standard output.")] = None,
     classes: Annotated[int, typer.Option(help="Number of classes to size a GPU kernel for.", min=1)] = 1000,
@@ -147,6 +147,15 @@ def _gradient(loss: Loss) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _latex(loss: Loss) -> str:
+    from glo_dsl.lang.latex import derivative_latex, latex
+    from glo_dsl.passes.pipeline import derive, differentiable
+
+    wanted = [] if loss.holes else [v.name for v in differentiable(loss)]
+    gradients = derive(loss, wanted).gradients if wanted else {}
+    return "\n\n".join([latex(loss), *(derivative_latex(loss, v, g) for v, g in gradients.items())]) + "\n"
+
+
 def _program(loss: Loss) -> str:
     from glo_codegen.listing import emit_listing
     from glo_dsl.passes.pipeline import whole_program
@@ -175,4 +184,6 @@ def _torch(loss: Loss) -> str:
     return emit_torch(whole_program(loss))
 
 
-TEXTS.update(tree=_tree, ir=_ir, gradient=_gradient, program=_program, triton=_triton, c=_c, torch=_torch)
+TEXTS.update(
+    tree=_tree, ir=_ir, gradient=_gradient, latex=_latex, program=_program, triton=_triton, c=_c, torch=_torch
+)  # fmt: skip

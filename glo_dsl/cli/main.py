@@ -9,6 +9,7 @@ import typer
 
 import glo_dsl
 from glo_dsl.cli.compile import compile_command
+from glo_dsl.cli.explain import explain_command
 from glo_dsl.cli.fmt import fmt_command
 from glo_dsl.cli.lsp import lsp_command
 from glo_dsl.cli.search import search_command
@@ -20,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
 app.command("compile")(compile_command)
+app.command("explain")(explain_command)
 app.command("fmt")(fmt_command)
 app.command("lsp")(lsp_command)
 app.command("search")(search_command)

@@ -13,6 +13,7 @@ from glo_dsl.ir.expr import POSITION, Apply, Const, Expr, Hole, Var, size, varia
 from glo_dsl.lang.latex_names import Name, Names, escaped
 from glo_dsl.lang.latex_pieces import WITH_SIGNS, Piece, called, choice, constant, filled, written
 from glo_dsl.lang.loss import Loss
+from glo_dsl.lang.sharing import shared_parts
 from glo_dsl.lang.show import LARGE
 
 SMALL = 4
@@ -70,7 +71,7 @@ class _Printer:
 
     def __init__(self, root: Expr, names: Names, free: Index = None) -> None:
         self.root, self.names = root, names
-        self._shared = _shared(root) if size(root) > LARGE else []
+        self._shared = shared_parts(root, SMALL) if size(root) > LARGE else []
         self._named: dict[Expr, Name] = {}
         self._done: dict[tuple[Expr, Index], Piece] = {}
         self._heights = _heights(root, set(self._shared))
@@ -153,23 +154,6 @@ class _Printer:
 
 def _request(node: Expr, index: Index) -> tuple[Expr, Index]:
     return node, index if node.type.per_class else None
-
-
-def _shared(root: Expr) -> list[Expr]:
-    """The parts that are used more than once and large enough to be named, arguments before users."""
-    uses: dict[Expr, int] = {}
-    order = list(walk((root,)))
-    for node in order:
-        for arg in node.args:
-            uses[arg] = uses.get(arg, 0) + 1
-    nodes: dict[Expr, int] = {}
-    found = []
-    for node in order:
-        nodes[node] = 1 + sum(nodes[arg] for arg in node.args)
-        if uses.get(node, 0) > 1 and nodes[node] >= SMALL:
-            found.append(node)
-            nodes[node] = 1
-    return found
 
 
 def _heights(root: Expr, named: set[Expr]) -> dict[Expr, int]:

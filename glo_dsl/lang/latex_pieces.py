@@ -97,10 +97,12 @@ def _sum(op: Op, args: Sequence[Piece]) -> Piece:
 
 
 def _product(op: Op, args: Sequence[Piece]) -> Piece:
-    """The minus of a factor stands before the product, and a sum over classes last."""
+    """The minus of a factor stands before the product, a number first, and a sum over classes last."""
     factors = [arg.negated or arg for arg in args]
-    if op.name == "mul" and factors[0].open and not factors[1].open:
-        factors.reverse()
+    if op.name == "mul" and not factors[1].open:
+        first, second = (factor.text[0].isdigit() for factor in factors)
+        if factors[0].open or (second and not first):
+            factors.reverse()
     found = filled(*op.latex, factors, {})
     return found if sum(arg.negated is not None for arg in args) != 1 else found.minus()
 

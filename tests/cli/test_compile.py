@@ -18,6 +18,7 @@ FOCAL = EXAMPLES / "focal.glo"
         ("tree", "loss\n"),
         ("ir", "pow("),
         ("gradient", "d focal / d z = "),
+        ("latex", r"\frac{\partial\, \mathrm{focal}}{\partial \gamma} = "),
         ("program", "store grad_z"),
         ("triton", "@triton.jit"),
         ("c", "#pragma omp simd"),
