@@ -31,11 +31,16 @@ def evaluate(roots: Sequence[Expr], inputs: Mapping[Var, Array], classes: int) -
     with np.errstate(all="ignore"):
         for node in walk(roots):
             if node not in known:
-                known[node] = _value(node, known, classes)
+                known[node] = value_of(node, known, classes)
     return tuple(known[root] for root in roots)
 
 
-def _value(node: Expr, known: Mapping[Expr, Array], classes: int) -> Array:
+def value_of(node: Expr, known: Mapping[Expr, Array], classes: int) -> Array:
+    """The value of one literal or operator whose arguments are known; further axes may stand before the rows.
+
+    Raises:
+        KeyError: it is a variable or a hole.
+    """
     match node:
         case Const():
             return np.full((1, 1), node.value if node.type.kind == "real" else bool(node.value))

@@ -20,6 +20,7 @@ from glo_dsl.ir.types import REAL, Interval, Type
 from glo_dsl.lang.definitions import losses_of
 from glo_dsl.lang.loss import Loss
 from glo_dsl.lang.show import show
+from glo_dsl.verify.values import inside
 
 Draw = Any
 Arrays = dict[str, NDArray[Any]]
@@ -207,12 +208,14 @@ def _array(v: Var, shape: Shape, classes: int, corner: str, rng: np.random.Gener
         return rng.integers(0, 2, shape).astype(bool)
     if v.simplex:
         return _predictions(shape, corner, rng).astype(dtype)
-    values: NDArray[Any] = np.clip(_reals(v, shape, corner, rng), v.domain.lo, v.domain.hi).astype(dtype)
+    values: NDArray[Any] = inside(v.domain, _reals(v, shape, corner, rng), dtype).astype(dtype)
     return values
 
 
 def _reals(v: Var, shape: Shape, corner: str, rng: np.random.Generator) -> NDArray[Any]:
     lo, hi = max(v.domain.lo, -3.0), min(v.domain.hi, 3.0)
+    if lo > hi:  # a domain far from 0: what is nearest in it
+        lo, hi = (v.domain.lo, min(v.domain.hi, lo + 3)) if lo > 0 else (max(v.domain.lo, hi - 3), v.domain.hi)
     match corner:
         case "ties":
             return rng.integers(-2, 3, shape) * 0.5
@@ -223,7 +226,7 @@ def _reals(v: Var, shape: Shape, corner: str, rng: np.random.Generator) -> NDArr
         case "zero":
             return np.zeros(shape)
         case _:
-            return rng.uniform(min(lo, hi), max(lo, hi), shape)
+            return rng.uniform(lo, hi, shape)
 
 
 def _predictions(shape: Shape, corner: str, rng: np.random.Generator) -> NDArray[Any]:
@@ -243,7 +246,7 @@ def parameters_for(loss: Loss) -> st.SearchStrategy[dict[str, float]]:
 
 def _parameter(domain: Interval, default: float) -> st.SearchStrategy[float]:
     lo, hi = max(domain.lo, default - 3), min(domain.hi, default + 3)
-    return st.just(default) | st.floats(lo, hi).map(lambda value: round(value, 3)).filter(domain.contains)
+    return st.just(default) | st.floats(lo, hi).map(lambda value: float(inside(domain, round(value, 3))))
 
 
 __all__ = ["CORNERS", "Arrays", "arrays_for", "expressions", "losses", "parameters_for"]
