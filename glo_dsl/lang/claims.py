@@ -200,5 +200,3 @@ def _sides(equation: object) -> tuple[Node | None, Node | Token | None]:
         return None, None
     call, value = equation.children
     return (call if isinstance(call, Tree) and call.data == "call" else None), value
-
-

@@ -99,9 +99,7 @@ def _unclosed(text: str) -> Advice | None:
     if opened is None:
         return None
     where = span_at(text, opened)
-    return Advice(
-        "unclosed-bracket", f"the {text[opened]} at line {where.line}, column {where.column} is never closed"
-    )
+    return Advice("unclosed-bracket", f"the {text[opened]} at line {where.line}, column {where.column} is never closed")
 
 
 def _shown(token: Token) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -141,7 +142,7 @@ class _Judge:
     def _verdict(self, node: Expr) -> Verdict:
         if isinstance(node, Apply) and _compares_reals(node):
             left, right = node.args
-            literal = any(isinstance(side, Const) for side in node.args)
+            literal = any(isinstance(side, Const) and math.isinf(side.value) for side in node.args)
             beyond = self.known.overflowed(left, len(self.batch)) | self.known.overflowed(right, len(self.batch))
             exact = self.known.exact[left] & self.known.exact[right]
             sides = self.sides[left], self.sides[right]
@@ -204,8 +205,8 @@ def _difference(left: Array, right: Array) -> tuple[Array, Array]:
 
 
 def _compared(name: str, left: Array, right: Array, exact: Array, literal: bool, beyond: Array) -> Verdict:
-    """A comparison of numbers; `exact` says where both are, `literal` whether one is a literal, so that an infinite one
-    is meant, `beyond` where the comparison says nothing, because a side has overflowed."""
+    """A comparison of numbers; `exact` says where both are, `literal` whether one is infinite in so many words, `beyond`
+    where the comparison says nothing, because a side has overflowed."""
     difference, moved = _difference(left, right)
     smaller = np.minimum(np.abs(left[0]), np.abs(right[0]))
     sharp = exact | (moved == 0) & (np.isinf(left[0]) | np.isinf(right[0]))

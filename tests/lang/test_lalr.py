@@ -60,9 +60,11 @@ def test_drawn_losses_are_read_as_lark_reads_them(loss: Any) -> None:
     assert compare(f"# above\n\n{loss.text} # behind\r\n\tlaw drawn.it: 1 < 2")
 
 
-PIECES = ("loss f", "(", ")", "x: real", "[C]", ",", ";", "=", "==", "let ", "in ", "if ", "then ", "else ", "x", "1.5", "^",
-          "-", "+", "+- 1", "?h(x)", "law f.a:", "example ", "per ", "import std", '"a.glo"', "for ", "\n", " ", "# c\n", "%", "not ",
-          "shared ", "true", "inner", "prob[C]", "1e-3")  # fmt: skip
+PIECES = (
+    "loss f", "(", ")", "x: real", "[C]", ",", ";", "=", "==", "let ", "in ", "if ", "then ", "else ", "x", "1.5", "^",
+    "-", "+", "+- 1", "?h(x)", "law f.a:", "example ", "per ", "import std", '"a.glo"', "for ", "\n", " ", "# c\n",
+    "%", "not ", "shared ", "true", "inner", "prob[C]", "1e-3",
+)  # fmt: skip
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
