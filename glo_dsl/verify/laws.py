@@ -205,8 +205,8 @@ def _difference(left: Array, right: Array) -> tuple[Array, Array]:
 
 
 def _compared(name: str, left: Array, right: Array, exact: Array, literal: bool, beyond: Array) -> Verdict:
-    """A comparison of numbers; `exact` says where both are, `literal` whether one is infinite in so many words, `beyond`
-    where the comparison says nothing, because a side has overflowed."""
+    """A comparison of numbers; `exact` says where both are, `literal` whether one is infinite in so many words,
+    `beyond` where the comparison says nothing, because a side has overflowed."""
     difference, moved = _difference(left, right)
     smaller = np.minimum(np.abs(left[0]), np.abs(right[0]))
     sharp = exact | (moved == 0) & (np.isinf(left[0]) | np.isinf(right[0]))
