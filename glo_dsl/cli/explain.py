@@ -15,7 +15,7 @@ from glo_dsl.cli.compile import choose
 from glo_dsl.cli.files import read_losses
 from glo_dsl.errors import GloError
 from glo_dsl.ir.expr import Apply, Expr, Var, ranges, walk
-from glo_dsl.ir.types import ANY
+from glo_dsl.ir.types import ANY, UNIT
 from glo_dsl.lang.format import format_text
 from glo_dsl.lang.latex import derivative_latex, latex
 from glo_dsl.lang.loss import Loss
@@ -79,16 +79,12 @@ def signature(loss: Loss) -> str:
 
 
 def _type(v: Var) -> str:
-    kind = "prob[C]" if _is_prob(v) else str(v.type)
+    kind = "prob[C]" if v.simplex else str(v.type)
     return kind if v.type.per_sample or not v.type.per_class else f"shared {kind}"
 
 
-def _is_prob(v: Var) -> bool:
-    return v.type.per_class and v.type.kind == "real" and str(v.domain) == "[0, 1]"
-
-
 def _bounds(v: Var) -> str:
-    return "" if v.domain == ANY or _is_prob(v) else f" in {v.domain}"
+    return "" if v.domain == ANY or (v.simplex and v.domain == UNIT) else f" in {v.domain}"
 
 
 def _inputs(loss: Loss) -> Table:

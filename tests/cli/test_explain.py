@@ -66,7 +66,7 @@ def test_all_losses_of_a_file_or_one(run: Run, tmp_path: Path) -> None:
 
 
 TABLE = """\
-loss f(q: prob[C], w: shared real[C], m: bool, k: bool[C], x: real in (0, 1]; a = 1e-3) =
+loss f(q: prob[C], w: shared real[C] in [0, 1], m: bool, k: bool[C], x: real in (0, 1]; a = 1e-3) =
   if m then sum(if k then q * w else 0) else abs(x) + relu(a) + floor(x) + max(q)
 """
 
@@ -74,14 +74,15 @@ loss f(q: prob[C], w: shared real[C], m: bool, k: bool[C], x: real in (0, 1]; a 
 def test_types_axes_domains_and_what_is_not_smooth(run: Run, tmp_path: Path) -> None:
     (tmp_path / "f.glo").write_text(TABLE)
     text = explained(run, "f.glo")
-    head = "loss f(q: prob[C], w: shared real[C], m: bool, k: bool[C], x: real in (0, 1]; a = 0.001)"
-    assert text.startswith(f"{head}\n")
-    rows = [line.split(maxsplit=2) for line in text.splitlines()[3:9]]
+    head = "loss f(q: prob[C], w: shared real[C] in [0, 1], m: bool, k: bool[C], x: real in (0, 1]; a = 0.001)"
+    assert " ".join(text.split()).startswith(head)
+    first = text.splitlines().index("") + 2
+    rows = [line.split(maxsplit=2) for line in text.splitlines()[first : first + 6]]
     assert [(name, kind) for name, kind, _ in rows] == [
         ("q", "prob[C]"), ("w", "shared"), ("m", "bool"), ("k", "bool[C]"), ("x", "real"), ("a", "parameter"),
     ]  # fmt: skip
     assert [" ".join(rest.split()) for _, _, rest in rows] == [
-        "sample and class [0, 1]", "real[C] class, the same for all samples any number", "sample true, false",
+        "sample and class [0, 1]", "real[C] class, the same for all samples [0, 1]", "sample true, false",
         "sample and class true, false", "sample (0, 1]", "call any number 0.001",
     ]  # fmt: skip
     assert "\nkinks    relu, max\njumps    if, floor (an if has none where its sides meet)\n" in text
