@@ -56,8 +56,9 @@ def test_a_loss_has_a_source_laws_and_examples_and_reads_back(name: str) -> None
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_gradients_laws_and_examples_hold(family: str) -> None:
+    """Compiled C is compared with independent references elsewhere; here it would be compiled once more."""
     losses = [glo.zoo[name] for name in NAMES if glo.zoo.family(name) == family]
-    for report in check_losses(losses, targets=("c", "torch"), examples=DRAWS):
+    for report in check_losses(losses, targets=["torch"], examples=DRAWS):
         assert report.ok, "\n".join(line for failure in report.failures for line in failure.lines())
         assert report.laws >= 2 and report.examples >= 1 and not report.skipped and report.compared > 0
 
