@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-import glo_dsl as glo
 from glo_codegen.c import emit_c, function_name, translation_unit
 from glo_codegen.c_plan import plan_of, walked
 from glo_codegen.program import Program
+from glo_dsl.lang.definitions import losses_of
 from glo_dsl.lang.loss import Loss
 from glo_dsl.passes.pipeline import compile_program, differentiable
 from glo_dsl.runtime.build_c import COMMON, VARIANTS, NoCompiler, compiler
@@ -28,13 +28,13 @@ HOSTILE = (
     " + i * max(int, c)[real] * total + (if call then classes ^ double else log(sum(exp(position))))"
 )
 ELEMENTWISE = (
-    "loss auto(int: real, r: real, for: bool; first = 2, last = 3, losses = 1) ="
-    " first * int * r + (if for then last else losses)"
+    "loss auto(int: real, r: real, while: bool; first = 2, last = 3, losses = 1) ="
+    " first * int * r + (if while then last else losses)"
 )
 
 
 def loss_of(text: str) -> Loss:
-    return list(glo.loads(text).values())[-1]
+    return list(losses_of(text).values())[-1]
 
 
 def program_of(text: str) -> Program:

@@ -38,14 +38,14 @@ WITHOUT_GRADIENT = {
 NUDGE = 1e-13
 """By how much inputs are moved to see what rounding does to a result."""
 
-NUDGES = 6
+NUDGES = 4
 
 NOTHING = 1e-9
 """A difference that does not count: large logits that cancel leave it where the truth is exactly 0."""
 
 
 def off_open_ends(loss: glo.Loss, values: dict[str, Array]) -> dict[str, Array]:
-    """Numbers that were cut off at an end that does not belong to their domain are spread over what is near it."""
+    """Numbers that were pushed against an end that does not belong to their domain are spread over what is near it."""
     found = dict(values)
     for v in (*loss.inputs, *(p.var for p in loss.params)):
         array = found[v.name]
@@ -53,7 +53,7 @@ def off_open_ends(loss: glo.Loss, values: dict[str, Array]) -> dict[str, Array]:
         for end, is_open, inward in ((v.domain.lo, v.domain.open_lo, 1), (v.domain.hi, v.domain.open_hi, -1)):
             if is_open and np.isfinite(end):
                 near = end + inward * (spread if not v.domain.bounded else 1e-3)
-                array = np.where(array == end, near, array)
+                array = np.where(np.abs(array - end) < 1e-6, near, array)
         found[v.name] = array
     return found
 
@@ -115,7 +115,7 @@ def test_value_and_gradients(name: str) -> None:
     loss = LOSSES[name]
 
     @seed(zlib.crc32(name.encode()))
-    @settings(max_examples=max(settings().max_examples // 4, 1))
+    @settings(max_examples=max(settings().max_examples // 8, 1))
     @given(arrays_for(loss), parameters_for(loss))
     def compare(arrays: dict[str, Array], params: dict[str, float]) -> None:
         values = off_open_ends(loss, {**arrays, **{n: np.float64(value) for n, value in params.items()}})

@@ -6,7 +6,7 @@ import math
 
 import torch
 from torch import Tensor
-from torch.distributions import Laplace, Normal, StudentT
+from torch.distributions import Categorical, Laplace, MixtureSameFamily, Normal, StudentT
 
 
 def laplace_nll(mu: Tensor, b: Tensor, y: Tensor) -> Tensor:
@@ -26,3 +26,7 @@ def weibull_survival(scale: Tensor, shape: Tensor, y: Tensor, seen: Tensor) -> T
     hazard = (shape / scale) * (y / scale) ** (shape - 1)
     survival = -((y / scale) ** shape)
     return -(survival + torch.where(seen, torch.log(hazard), 0.0))
+
+
+def mixture_density(z: Tensor, mu: Tensor, sigma: Tensor, y: Tensor) -> Tensor:
+    return -MixtureSameFamily(Categorical(logits=z), Normal(mu, sigma)).log_prob(y)
