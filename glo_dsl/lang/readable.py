@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 
 from glo_dsl.errors import GloError
-from glo_dsl.ir.expr import Expr, substitute, var, variables
+from glo_dsl.ir.expr import Expr, rebuild, var, variables, walk
 from glo_dsl.lang.format import format_text
 from glo_dsl.lang.sharing import shared_parts
 from glo_dsl.lang.show import show
@@ -38,11 +38,14 @@ def let_text(expr: Expr) -> str:
     """The expression in one line, its shared parts bound by `let`."""
     taken = {v.name for v in variables((expr,))}
     names = (name for name in (f"s{n}" for n in count(1)) if name not in taken)
-    named: dict[Expr, Expr] = {}
+    shared = set(shared_parts(expr, SMALL))
+    written: dict[Expr, Expr] = {}
     bindings = []
-    for part, name in zip(shared_parts(expr, SMALL), names, strict=False):
-        (body,) = substitute((part,), named)
-        named[part] = var(name, part.type)
-        bindings.append(f"{name} = {show(body)}")
-    (body,) = substitute((expr,), named)
-    return f"let {', '.join(bindings)} in {show(body)}" if bindings else show(body)
+    for node in walk((expr,)):
+        written[node] = rebuild(node, tuple(written[arg] for arg in node.args))
+        if node in shared:
+            name = next(names)
+            bindings.append(f"{name} = {show(written[node])}")
+            written[node] = var(name, node.type)
+    body = show(written[expr])
+    return f"let {', '.join(bindings)} in {body}" if bindings else body
