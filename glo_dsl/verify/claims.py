@@ -95,7 +95,7 @@ def mistaken(example: Example, loss: Loss, kernels: Sequence[Kernel]) -> Failure
     else:
         got, target = _interpreted(loss, batch), "torch"
     difference = abs(got - example.expected)
-    if got == example.expected or difference <= example.tolerance:
+    if got == example.expected or (difference <= example.tolerance and math.isfinite(difference)):
         return None
     numbers = [("got", repr(got)), ("expected", f"{number(example.expected)} +- {example.tolerance:.3g}")]
     message = "the example is wrong: " + " ".join(example.text.removeprefix("example").split())

@@ -89,12 +89,16 @@ def _shifted(batch: Batch, v: Var, entry: int | None, step: Array) -> Batch:
 
 
 def _value(judge: Oracle, batch: Batch, known: Evaluation) -> Array:
-    """The loss of each row; what stands in `stop` keeps the value it had."""
-    given = batch.arrays()
+    """The loss of each row, NaN where a condition is no longer what it was; what stands in `stop` keeps its value."""
+    given, nodes = batch.arrays(), [n for n in walk((judge.expr,)) if isinstance(n, Apply)]
     arrays: dict[Expr, Array] = {new: given[v] for new, v in zip(judge.inputs, batch.variables, strict=True)}
-    arrays |= {n: known.values[n] for n in walk((judge.expr,)) if isinstance(n, Apply) and n.op.name == "stop"}
-    found = Evaluation([judge.expr], arrays, batch.classes).values[judge.expr]
-    return np.broadcast_to(found, (len(batch), 1))[:, 0]
+    arrays |= {n: known.values[n] for n in nodes if n.op.name == "stop"}
+    found = Evaluation([judge.expr], arrays, batch.classes).values
+    value = np.broadcast_to(found[judge.expr], (len(batch), 1))
+    for condition in (n for n in nodes if n.type.kind == "bool" and n in found):
+        same = np.asarray(found[condition] == known.values[condition]).all(axis=-1, keepdims=True)
+        value = np.where(same, value, np.nan)
+    return np.asarray(value[:, 0])
 
 
 def _failure(loss: Loss, batch: Batch, excess: Array, mine: Array, autograd: Array, what: str) -> Failure:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -69,18 +69,17 @@ class Search:
 
     Attributes:
         found: a batch with at least one row that fails, or None.
-        tried, judged: rows, and those of them that could be judged.
+        tried, judged: rows drawn, and those of them that could be judged; without those found by climbing.
     """
 
     found: Batch | None = None
     tried: int = 0
     judged: int = 0
-    kept: dict[int, list[tuple[Array, Batch]]] = field(default_factory=dict)
 
-    def see(self, batch: Batch, outcome: Outcome) -> bool:
-        """Counts a batch; whether one of its rows fails."""
-        self.tried += len(batch)
-        self.judged += int(outcome.judged.sum())
+    def see(self, batch: Batch, outcome: Outcome, counts: bool = True) -> bool:
+        """Whether one of the rows fails; those that were not chosen for what is known of them count."""
+        self.tried += len(batch) * counts
+        self.judged += int(outcome.judged.sum()) * counts
         failed = bool(outcome.fails.any())
         if failed:
             self.found = batch
@@ -141,7 +140,7 @@ def _climb(
         batch, badness = batch.take(best), badness[best]
         children = varied(space, batch.take(np.repeat(np.arange(len(batch)), CHILDREN)), rng)
         found = judge(children)
-        if search.see(children, found):
+        if search.see(children, found, counts=False):
             return True
         batch, badness = Batch.joined([batch, children]), np.concatenate([badness, found.badness])
     return False

@@ -1,0 +1,43 @@
+"""Faults planted in the compiler for as long as a test runs: no `.glo` file can hold a wrong gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from glo_dsl.ir.table import OPS
+from glo_dsl.passes import rules, simplify, templates
+
+
+def _forget() -> None:
+    """What was read from tables is read again."""
+    for cached in (templates.vjp_templates, templates.definition_template, simplify.family):
+        cached.cache_clear()
+
+
+@contextmanager
+def column(op: str, name: str, content: object) -> Iterator[None]:
+    """Another content of one column in one row of the operator table."""
+    row = OPS[op]
+    kept = getattr(row, name)
+    object.__setattr__(row, name, content)
+    _forget()
+    try:
+        yield
+    finally:
+        object.__setattr__(row, name, kept)
+        _forget()
+
+
+@contextmanager
+def rule(line: str, instead_of: str = "") -> Iterator[None]:
+    """One more rule, before all others or instead of one."""
+    kept = rules.IDENTITIES
+    rules.IDENTITIES = kept.replace(f"\n{instead_of}\n", f"\n{line}\n") if instead_of else f"\n{line}{kept}"
+    assert kept != rules.IDENTITIES
+    _forget()
+    try:
+        yield
+    finally:
+        rules.IDENTITIES = kept
+        _forget()
