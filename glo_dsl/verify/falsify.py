@@ -43,11 +43,11 @@ class Effort:
     def rng(self) -> np.random.Generator:
         return np.random.default_rng(0 if self.seed is None else self.seed)
 
-    def settings(self, phases: tuple[Phase, ...]) -> settings:
-        """Those of Hypothesis, whatever profile its user has loaded."""
+    def settings(self) -> settings:
+        """Those of Hypothesis, whatever profile its user has loaded. What it finds is made simpler by `shrunk`."""
         return settings(
-            max_examples=self.examples, derandomize=self.seed is None, database=None, deadline=None, phases=phases,
-            suppress_health_check=list(HealthCheck), report_multiple_bugs=False,
+            max_examples=self.examples, derandomize=self.seed is None, database=None, deadline=None,
+            phases=(Phase.generate, Phase.target), suppress_health_check=list(HealthCheck), report_multiple_bugs=False,
         )  # fmt: skip
 
 
@@ -106,10 +106,9 @@ def _drawn(space: Space, judge: Property, effort: Effort, rows: int, search: Sea
             target(worst)
         return search.see(batch, outcome)
 
-    phases = (Phase.generate, Phase.target, Phase.shrink)
     source = None if effort.seed is None else random.Random(effort.seed)
     try:
-        search.found = find(batches(space, rows), fails, settings=effort.settings(phases), random=source)
+        search.found = find(batches(space, rows), fails, settings=effort.settings(), random=source)
     except NoSuchExample:
         search.found = None
 

@@ -1,7 +1,7 @@
 """Counterexamples made simpler while they stay counterexamples: fewer rows and classes, simpler numbers.
 
-Hypothesis shrinks what it has drawn itself; this goes on from there, and from random rows, which have no history. All
-candidates of a step are judged together.
+Hypothesis shrinks what it has drawn itself, one candidate after the other. Here all candidates of a step are judged
+together, and random rows, which nobody has drawn, become simple too.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from glo_dsl.cli.main import app
+from glo_dsl.errors import GloError
 from tests.cli.conftest import Run
 from tests.verify.planting import column
 
@@ -40,16 +41,12 @@ def call(*words: object) -> tuple[int, str]:
 
 def test_right_and_wrong_files_in_a_process_of_their_own(run: Run, tmp_path: Path) -> None:
     (tmp_path / "right.glo").write_text(RIGHT)
-    done = run("glo", "check", "right.glo", "--examples", "5")
-    assert done.returncode == 0, said(done)
-    first, _, last = said(done).splitlines()
-    assert first.startswith("ok    f  c64 c32 torch64: ") and "1/1 laws, 1/1 examples" in first
-    assert last.startswith("1 loss, 1 law, 1 example in ") and last.endswith("; nothing wrong found")
     wrong = RIGHT.replace("f(y, p)", "f(y, p) + p").replace("== 2", "== 3")
     (tmp_path / "wrong.glo").write_text(wrong)
-    done = run("glo", "check", "right.glo", "wrong.glo", "--jobs", "2", *QUICK)
+    done = run("glo", "check", "right.glo", "wrong.glo", "--jobs", "2", "--examples", "5")
     assert done.returncode == 1
     text = said(done)
+    assert text.startswith("ok    f  c64 c32 torch64: ") and "1/1 laws, 1/1 examples" in text.splitlines()[0]
     assert [line[:4] for line in text.splitlines() if line.startswith(("ok ", "FAIL"))] == ["ok  ", "FAIL"]
     assert "wrong.glo:2: f.symmetric: the law does not hold: f(p, y) == f(y, p) + p\n  at p = 1, y = 0\n" in text
     assert "wrong.glo:3: f: the example is wrong: f(3, 1) == 3 +- " not in text and "f(3, 1) == 3\n" in text
@@ -57,13 +54,26 @@ def test_right_and_wrong_files_in_a_process_of_their_own(run: Run, tmp_path: Pat
     assert text.splitlines()[-1].endswith("; failed: f")
 
 
-def test_every_planted_fault_is_found(here: Path) -> None:
-    code, _ = call(ROOT / "tests" / "planted", "--target", "torch", "--json", "found.json", "--jobs", 1)
+def test_a_right_file(here: Path) -> None:
+    (here / "f.glo").write_text(RIGHT)
+    code, text = call("f.glo", *QUICK)
+    first, _, last = text.splitlines()
+    assert code == 0 and first.startswith("ok    f  torch64: ")
+    assert last.startswith("1 loss, 1 law, 1 example in ") and last.endswith("; nothing wrong found")
+
+
+def test_planted_faults_of_a_folder_are_found_and_written_as_json(here: Path) -> None:
+    (here / "planted").mkdir()
+    for name in ("ties", "overflow", "examples"):
+        (here / "planted" / f"{name}.glo").write_text((ROOT / "tests" / "planted" / f"{name}.glo").read_text())
+    code, _ = call("planted", *QUICK, "--json", "found.json")
     found = json.loads((here / "found.json").read_text())
-    assert code == 1 and len(found["losses"]) == len(list((ROOT / "tests" / "planted").glob("*.glo")))
-    for report in found["losses"]:
-        assert not report["ok"], report["place"]
-        assert {failure["kind"] for failure in report["failures"]} <= {"law", "example"}
+    assert code == 1 and [report["ok"] for report in found["losses"]] == [False] * 3
+    kinds = [[failure["kind"] for failure in report["failures"]] for report in found["losses"]]
+    assert kinds == [["example", "example"], ["law"], ["law"]]
+    tie = found["losses"][2]["failures"][0]
+    assert tie["about"] == "square.positive" and tie["at"] == "p = 0, y = 0"
+    assert tie["numbers"] == [["square(p, y) > 0", "0 > 0"]] and "comparisons(law" in tie["reproduction"]
 
 
 def test_a_fault_of_the_compiler_is_found(here: Path) -> None:
@@ -75,7 +85,8 @@ def test_a_fault_of_the_compiler_is_found(here: Path) -> None:
 
 
 def test_the_examples_are_right(here: Path) -> None:
-    code, text = call(ROOT / "examples", "--target", "torch", "--examples", 3)
+    files = [ROOT / "examples" / f"{name}.glo" for name in ("focal", "glo", "huber")]
+    code, text = call(*files, "--target", "torch", "--examples", 3)
     assert code == 0 and "skip  glo " in text and "glo has a hole: ?f" in text
     assert "3/3 laws, 2/2 examples" in text and "4/4 laws, 2/2 examples" in text
 
@@ -130,10 +141,11 @@ def test_a_wrong_command_is_told_from_a_wrong_file(here: Path, words: tuple[str,
     assert code == 2 and message in " ".join(text.replace("│", " ").split())
 
 
-def test_a_report_that_cannot_be_written(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "f.glo").write_text("loss f(x: real) = x\n")
-    done = run("glo", "check", "f.glo", "--json", "no/such/folder.json", *QUICK)
-    assert done.returncode == 1 and "cannot write no/such/folder.json" in done.stderr.decode()
+def test_a_report_that_cannot_be_written(here: Path) -> None:
+    (here / "f.glo").write_text("loss f(x: real) = x\n")
+    done = CliRunner().invoke(app, ["check", "f.glo", "--json", "no/such/folder.json", *QUICK])
+    assert isinstance(done.exception, GloError)
+    assert str(done.exception) == "cannot write no/such/folder.json: No such file or directory"
 
 
 def test_nothing_of_a_file_is_executed_or_rendered(here: Path) -> None:

@@ -61,7 +61,7 @@ GRADIENTS: dict[str, tuple[Plant, str, str, str]] = {
         "loss f(x: real in [0, 9]; gamma = 2 in [0, 8]) = (x + 1) ^ gamma", "gamma", "gamma = 0",
     ),
     "logsumexp": (
-        lambda: column("logsumexp", "vjp", ("g / C",)), "loss f(z: real[C]) = logsumexp(z)", "z", "z = [0, 1]",
+        lambda: column("logsumexp", "vjp", ("g / C",)), "loss f(z: real[C]) = logsumexp(z)", "z", "z = [",
     ),
     "a parameter alone": (
         lambda: column("exp", "vjp", ("g * out * (if a > 4.99 then 2 else 1)",)),

@@ -48,7 +48,7 @@ def fraction(root: Expr, values: dict[Expr, Fraction]) -> Any:
     return known[root]
 
 
-@settings(max_examples=settings().max_examples * 4)
+@settings(max_examples=settings().max_examples * 2)
 @given(expressions([X, Y], max_depth=4), st.sampled_from(SIMPLE), st.sampled_from(SIMPLE))
 def test_exact_numbers_are_those_of_fractions(root: Expr, x: float, y: float) -> None:
     found = Evaluation([root], {X: np.array([[x]]), Y: np.array([[y]])}, 1)
