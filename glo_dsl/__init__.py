@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "Diagnostic", "GloError", "Loss", "Span", "__version__", "compile", "diagnose", "gradient", "load", "loads", "read",
-    "show", "zoo",
+    "Diagnostic", "GloError", "Loss", "Span", "__version__", "compile", "diagnose", "gradient", "latex", "load",
+    "loads", "read", "show", "zoo",
 ]  # fmt: skip
 
 
@@ -84,6 +84,28 @@ def gradient(loss: Loss, wrt: str) -> str:
     from glo_dsl.passes.pipeline import derive
 
     return show_expression(next(iter(derive(loss, [wrt]).gradients.values())))
+
+
+def latex(loss: Loss, wrt: str | None = None) -> str:
+    r"""A loss as it is written, or its simplified derivative by one of its inputs or parameters, in LaTeX for display.
+
+    Raises:
+        GloError: there is no such input or parameter, or no derivative by it.
+
+    >>> l2 = loads("loss l2(p: real, y: real) = (p - y) ^ 2")["l2"]
+    >>> print(latex(l2))
+    \mathrm{l2}(p, y) = (p - y)^{2}
+    >>> print(latex(l2, "p"))
+    \frac{\partial\, \mathrm{l2}}{\partial p} = 2 (p - y)
+    """
+    from glo_dsl.lang.latex import derivative_latex
+    from glo_dsl.lang.latex import latex as latex_of
+    from glo_dsl.passes.pipeline import derive
+
+    if wrt is None:
+        return latex_of(loss)
+    ((variable, found),) = derive(loss, [wrt]).gradients.items()
+    return derivative_latex(loss, variable, found)
 
 
 def show(loss: Loss) -> str:

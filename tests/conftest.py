@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-_cache = tempfile.TemporaryDirectory(prefix="glo-tests-")
-os.environ["GLO_CACHE_DIR"] = _cache.name
+if "PYTEST_XDIST_WORKER" not in os.environ:  # workers inherit it, and share what they compile
+    _cache = tempfile.TemporaryDirectory(prefix="glo-tests-")
+    os.environ["GLO_CACHE_DIR"] = _cache.name
 
 GOLDEN = Path(__file__).parent / "golden"
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]

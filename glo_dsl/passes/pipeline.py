@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from glo_codegen.program import Program
 from glo_dsl.errors import GloError, did_you_mean
-from glo_dsl.ir.expr import CLASSES, Expr, Var, walk
+from glo_dsl.ir.expr import CLASSES, Expr, Var, variables, walk
 from glo_dsl.lang.loss import Loss
 from glo_dsl.passes.diff import gradients
 from glo_dsl.passes.lower import lower
@@ -72,6 +72,12 @@ def oracle_program(loss: Loss) -> Program:
     """The loss exactly as written: not simplified, not differentiated, not lowered. For the torch target only."""
     check_filled(loss)
     return schedule(loss, loss.expr, {})
+
+
+def divisor_names(loss: Loss) -> tuple[str, ...]:
+    """What the divisor of the mean has a gradient for."""
+    divisor = set() if loss.per is None else set(variables((loss.per,)))
+    return tuple(v.name for v in differentiable(loss) if v in divisor)
 
 
 def per_program(loss: Loss) -> Program:

@@ -10,8 +10,7 @@ from glo_codegen.text import Lines, comment
 from glo_codegen.torch_ import PER_ROW, emit_per_row, emit_torch
 from glo_codegen.triton import emit_triton
 from glo_dsl.lang.loss import Loss
-from glo_dsl.passes.pipeline import per_program, whole_program
-from glo_dsl.runtime.compile import spec_of
+from glo_dsl.passes.pipeline import divisor_names, per_program, whole_program
 
 IMPORTS = """from __future__ import annotations
 
@@ -112,7 +111,7 @@ def _binding(loss: Loss, taken: set[str]) -> str:
                 lines.add(f"InputSpec({v.name!r}, {v.type.kind!r}, {axes}),")
         lines.add(f"params=({''.join(f'({p.name!r}, {_number(p.default)}), ' for p in loss.params).rstrip()}),")
         if loss.per is not None:
-            lines.add(f"divisor={spec_of(loss).divisor!r},")
+            lines.add(f"divisor={divisor_names(loss)!r},")
     lines.add("", "")
     with lines.block("def _kernel_for(device: torch.device) -> Run:"):
         lines.add('if device.type == "cuda":', "    return reducing(SPEC, launch, torch.float32)")

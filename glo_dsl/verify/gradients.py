@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -119,6 +120,7 @@ class Comparison:
         fit = rounded(batch, kernel.precision)
         truth = self.judge.truth(fit, kernel.precision)
         what = f"the gradient by {name}" if name else "the value"
+        tried = _moved(batch, fit, kernel.precision)
         numbers = (
             (str(kernel), _shown(kernel.rows(fit)[name][row])),
             ("autograd", _shown(truth.numbers[name][row])),
@@ -126,9 +128,19 @@ class Comparison:
         )
         return Failure(
             "gradient" if name != VALUE else "value", self.loss.name, place_of(self.loss.source, self.loss.span),
-            f"{what} computed by {kernel} is wrong{where}", "\n     ".join(map(str, batch)), numbers,
-            of_kernel(kernel, name, batch),
+            f"{what} computed by {kernel} is wrong{where}", "\n     ".join(map(str, tried)), numbers,
+            of_kernel(kernel, name, tried),
         )  # fmt: skip
+
+
+def _moved(batch: Batch, fit: Batch, dtype: np.dtype[Any]) -> Batch:
+    """The batch as it is written down; but where more than rounding happened to a number, the number it became."""
+    with np.errstate(all="ignore"):
+        columns = {
+            name: np.where(column.astype(dtype) == fit.columns[name], column, fit.columns[name])
+            for name, column in batch.columns.items()
+        }
+    return Batch(batch.variables, columns, batch.classes)
 
 
 def _shown(numbers: Array, digits: int = 10) -> str:

@@ -128,6 +128,9 @@ class Oracle:
         noisy, parts = (self._numbers(v, [*repeated, *more]) for v, more in zip(self._variants, extra))
         fits = np.broadcast_to(known.within(asked.smallest, asked.largest), (len(batch), 1))[:, 0]
         allowed = {name: _allowed(numbers[name], noisy[name], parts[name], fits, asked) for name in numbers}
+        lost = np.isfinite(numbers[VALUE]) & np.isnan(allowed[VALUE])
+        for name, off in allowed.items():  # without its value a loss has no slope to speak of: 0 / 0 may be any number
+            allowed[name] = np.where(lost.reshape(-1, *(1 for _ in off.shape[1:])), np.nan, off)
         judged = np.logical_and.reduce([_clear(numbers[name], allowed[name], asked) for name in numbers])
         return Truth(numbers, allowed, judged)
 

@@ -54,7 +54,7 @@ def worth_trying(domain: Interval, literals: tuple[float, ...] = ()) -> tuple[fl
     >>> from glo_dsl.ir.types import INF
     >>> worth_trying(Interval(0, 8))[:4], worth_trying(Interval(100, 200))[:4]
     ((0.0, 1.0, 2.0, 3.0), (100.0, 101.0, 102.0, 103.0))
-    >>> 0.0 in worth_trying(Interval(0, INF, open_lo=True)), min(worth_trying(Interval(0, INF, open_lo=True))) < 1e-150
+    >>> 0.0 in worth_trying(Interval(0, INF, open_lo=True)), min(worth_trying(Interval(0, INF, open_lo=True))) < 1e-100
     (False, True)
     """
     start = nearest_to_zero(domain)
@@ -90,14 +90,14 @@ def inside(domain: Interval, values: Any, dtype: Any = np.float64) -> Array:
 
 
 def _first(end: float, is_open: bool, kind: np.dtype[Any], direction: float) -> Any:
-    """The first number of a type that lies in a domain, seen from one of its ends; not so near to 0 that its square is
-    subnormal and loses digits."""
+    """The first number of a type that lies in a domain, seen from one of its ends; not so near to 0 that its square or
+    its cube is subnormal and loses digits, or that a square in a derivative overflows."""
     if math.isinf(end):
         return kind.type(end)
     first = kind.type(end)
     if direction * (float(first) - end) < 0 or (is_open and float(first) == end):
         first = np.nextafter(first, kind.type(direction * np.inf))
-    smallest = np.sqrt(np.finfo(kind).tiny)
+    smallest = np.cbrt(np.finfo(kind).tiny)
     if 0 < abs(float(first)) < smallest:
         first = kind.type(direction * smallest) if direction * float(first) > 0 else kind.type(0.0)
     return first

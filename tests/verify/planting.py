@@ -7,11 +7,12 @@ from contextlib import contextmanager
 
 from glo_dsl.ir.table import OPS
 from glo_dsl.passes import rules, simplify, templates
+from glo_dsl.verify import oracle
 
 
 def _forget() -> None:
     """What was read from tables is read again."""
-    for cached in (templates.vjp_templates, templates.definition_template, simplify.family):
+    for cached in (templates.vjp_templates, templates.definition_template, simplify.family, oracle._forward):
         cached.cache_clear()
 
 

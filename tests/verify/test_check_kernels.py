@@ -131,11 +131,26 @@ def test_a_wrong_spelling_in_c(case: str) -> None:
     assert len(failure.at) < 20
 
 
-def test_a_wrong_spelling_of_the_oracle_is_told_from_a_wrong_kernel() -> None:
-    with column("log1p", "torch", "torch.log({0} + 1.001)"):
-        report = check_loss(only("loss f(x: real in [0, 9]) = sqrt(log1p(x) + 1)"), targets=["c"], examples=EXAMPLES)
-    assert {f.kind for f in report.failures} == {"value", "finite-differences"}
-    assert "PyTorch's autograd and the interpreter's finite differences" in report.failures[1].message
+def test_a_number_too_small_for_a_type_is_shown_as_what_was_tried() -> None:
+    """It is moved to where float32 has digits; written as it was drawn it would show nothing."""
+    with column("sqrt", "c", "(sizeof(real) == 4 && {0} > R(2.2e-13) && {0} < R(2.4e-13) ? R(7) : sqrt({0}))"):
+        failure = found("loss f(x: real in (0, 1]) = sqrt(x)", "c")
+    assert "c in float32" in failure.message
+    assert 2.2e-13 < float(failure.at.removeprefix("x = ")) < 2.4e-13
+    assert f"torch.tensor([{failure.at.removeprefix('x = ')}], dtype=torch.float32)" in failure.reproduction
+
+
+@pytest.mark.parametrize(
+    ("op", "spelling", "kind"),
+    [("log1p", "torch.log({0} + 1.001)", "value"), ("sqrt", "(torch.sqrt({0}).detach() + 0 * {0})", "gradient")],
+)
+def test_a_wrong_oracle_is_told_from_a_wrong_kernel(op: str, spelling: str, kind: str) -> None:
+    with column(op, "torch", spelling):
+        report = check_loss(only("loss f(x: real in [0, 9]) = sqrt(log1p(x) + 1)"), targets=["torch"], examples=8)
+    found = {failure.kind: failure for failure in report.failures}
+    assert "finite-differences" in found
+    what = "value" if kind == "value" else "gradient by x"
+    assert found["finite-differences"].message.endswith(f"finite differences give different numbers for the {what}")
 
 
 Run = Callable[..., tuple[torch.Tensor, dict[str, torch.Tensor]]]

@@ -69,6 +69,14 @@ def test_what_is_not_finite_is_not_known() -> None:
     assert not truth.judged[0] and truth.excess("", np.array([7.0]))[0] == 0
 
 
+def test_without_its_value_a_loss_has_no_slope_to_speak_of() -> None:
+    """In float32 this is 0 / 0."""
+    text = "loss f(x: real, h: real in (0, inf), y: real) = ((x + h) - x) / ((x + 2 * h) - x) + y"
+    assert truth_at(text, np.float64, x=0.0, h=0.5, y=1.0).judged[0]
+    lost = truth_at(text, np.float32, x=1.0, h=1e-9, y=1.0)
+    assert not lost.judged[0] and lost.excess("y", np.array([np.nan]))[0] == 0
+
+
 def test_float32_is_not_asked_for_numbers_that_it_does_not_have() -> None:
     text = "loss f(x: real) = log(exp(x) * exp(x))"
     assert truth_at(text, np.float64, x=60.0).judged[0]
@@ -78,6 +86,13 @@ def test_float32_is_not_asked_for_numbers_that_it_does_not_have() -> None:
 def test_a_slope_that_is_left_of_large_ones_may_be_as_wrong_as_they_are() -> None:
     truth = truth_at("loss f(x: real; a = 1) = 1e6 * (x * a) - 1e6 * (a * x) + x", np.float32, x=0.3, a=0.7)
     assert truth.allowed["x"][0] > 0.1 or np.isnan(truth.allowed["x"][0])
+
+
+def test_parts_of_a_slope_that_cancel_exactly_may_not_do_so_in_a_kernel() -> None:
+    text = "loss f(z: real[C], t: class[C]; a = 1) = -log_softmax(z / (a * sqrt(sum(square(z)))))[t]"
+    truth = truth_at(text, np.float32, z=(4.4017,), t=0.0, a=0.1)
+    assert truth.numbers["a"][0] == 0 and 1e-4 < truth.allowed["a"][0] < 0.1
+    assert truth.allowed["z"][0, 0] < 0.01
 
 
 @settings(max_examples=settings().max_examples // 2, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
