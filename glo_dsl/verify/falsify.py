@@ -25,7 +25,7 @@ TOGETHER = 20
 """Random rows that have in common what a kernel takes once for all rows."""
 
 CLIMBS, BEST, CHILDREN = 10, 16, 8
-"""Rounds of climbing at most, rows that each starts from, and variations of each of them."""
+"""Rounds of climbing at most, and no more than draws; rows that each starts from, and variations of each of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +122,18 @@ def _random(space: Space, judge: Property, effort: Effort, together: bool, searc
         batch = random_batch(space, rng, rows, classes, 1 + rows // TOGETHER if together else 0)
         outcome = judge(batch)
         climbs = not together and classes == counts[0]
-        if search.see(batch, outcome) or (climbs and _climb(space, judge, batch, outcome, rng, search)):
+        if search.see(batch, outcome):
+            return
+        if climbs and _climb(space, judge, batch, outcome, rng, min(CLIMBS, effort.examples), search):
             return
 
 
 def _climb(
-    space: Space, judge: Property, batch: Batch, outcome: Outcome, rng: np.random.Generator, search: Search
-) -> bool:
+    space: Space, judge: Property, batch: Batch, outcome: Outcome, rng: np.random.Generator, rounds: int,
+    search: Search,
+) -> bool:  # fmt: skip
     badness, before, idle = outcome.badness, -np.inf, 0
-    for _ in range(CLIMBS):
+    for _ in range(rounds):
         idle = 0 if badness.max() > before else idle + 1
         if idle == 2:
             return False
