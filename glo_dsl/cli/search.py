@@ -33,11 +33,12 @@ def search_command(
     chosen = choose(read_losses(file), file, loss)
     if (out / "best.glo").exists() and not overwrite:
         raise GloError(f"{out} holds an earlier search", hint="choose another --out, or say --overwrite")
-    from glo_dsl.evolve.search import Plan, check_space, search
     from glo_dsl.evolve.space import space_of
+
+    space_of(chosen)  # a mistake is answered before the tensor libraries are imported, which takes seconds
+    from glo_dsl.evolve.search import Plan, check_space, search
     from glo_dsl.evolve.task import task_named
 
-    space_of(chosen)
     check_space(chosen)
     plan = Plan(seed=seed, generations=generations, fresh_seeds=fresh_seeds)
     settings = replace(plan.settings, population=population, newcomers=min(plan.settings.newcomers, population // 2))

@@ -140,13 +140,21 @@ def test_a_number_too_small_for_a_type_is_shown_as_what_was_tried() -> None:
     assert f"torch.tensor([{failure.at.removeprefix('x = ')}], dtype=torch.float32)" in failure.reproduction
 
 
+def test_a_wrong_spelling_of_the_oracle_is_told_from_a_wrong_kernel() -> None:
+    with column("log1p", "torch", "torch.log({0} + 1.001)"):
+        report = check_loss(only("loss f(x: real in [0, 9]) = sqrt(log1p(x) + 1)"), targets=["c"], examples=EXAMPLES)
+    assert {f.kind for f in report.failures} == {"value", "finite-differences"}
+    assert "PyTorch's autograd and the interpreter's finite differences" in report.failures[1].message
+
+
 @pytest.mark.parametrize(
     ("op", "spelling", "kind"),
     [("log1p", "torch.log({0} + 1.001)", "value"), ("sqrt", "(torch.sqrt({0}).detach() + 0 * {0})", "gradient")],
 )
-def test_a_wrong_oracle_is_told_from_a_wrong_kernel(op: str, spelling: str, kind: str) -> None:
+def test_finite_differences_say_what_the_oracle_has_wrong(op: str, spelling: str, kind: str) -> None:
+    loss = only("loss f(x: real in [0, 9]) = sqrt(log1p(x) + 1)")
     with column(op, "torch", spelling):
-        report = check_loss(only("loss f(x: real in [0, 9]) = sqrt(log1p(x) + 1)"), targets=["torch"], examples=8)
+        report = check_loss(loss, targets=["torch"], examples=EXAMPLES)
     found = {failure.kind: failure for failure in report.failures}
     assert "finite-differences" in found
     what = "value" if kind == "value" else "gradient by x"

@@ -17,11 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import glo_dsl as glo
-from glo_dsl.passes.pipeline import differentiable, whole_program
-from glo_dsl.runtime.c_kernel import build
-from glo_dsl.runtime.compile import spec_of
+from glo_dsl.passes.pipeline import differentiable
 from glo_dsl.runtime.contract import CompiledLoss
-from glo_dsl.runtime.spec import Number
 from glo_dsl.verify.oracle import wrong
 from glo_dsl.verify.strategies import arrays_for, parameters_for
 
@@ -69,20 +66,7 @@ def reference_of(loss: glo.Loss) -> Callable[..., Tensor]:
 
 @cache
 def compiled(name: str, target: str) -> CompiledLoss:
-    """C as a draft: rows of few classes take the same way through it, and gcc is done in a quarter of the time."""
-    loss = LOSSES[name]
-    if target != "c":
-        return glo.compile(loss, target)
-    (kernel,) = build([whole_program(loss)], double=True, draft=True)
-
-    def run(
-        inputs: tuple[Tensor, ...], params: tuple[Number, ...], wrt: tuple[str, ...], reduction: str, ignore_index: int,
-        divisor: Tensor | None = None,
-    ) -> tuple[Tensor, dict[str, Tensor]]:  # fmt: skip
-        value, slopes = kernel.run(inputs, params, reduction, ignore_index, divisor)
-        return value, {name: slopes[name] for name in wrt}
-
-    return CompiledLoss(spec_of(loss), lambda _: run)
+    return glo.compile(LOSSES[name], target)
 
 
 def differs(mine: Array, truth: Array, nearby: list[Array]) -> bool:
