@@ -64,7 +64,7 @@ def _loss(program: Program) -> str:
 
 def _block(program: Program, test: str, chosen: str, otherwise: str, arguments: tuple[str, str], lines: Lines) -> None:
     """The function that the driver calls: one body or the other."""
-    call = "(call, first, last, scale, scratch"
+    call = "(call, first, last, unit, scratch"
     with lines.block(f"static double loss_{program.name}_block({BLOCK_ARGUMENTS}) {{", "}"):
         lines.add(f"if ({test})", f"    return {chosen}{call}{arguments[0]});")
         lines.add(f"return {otherwise}{call}{arguments[1]});")
@@ -85,20 +85,21 @@ def _entry(program: Program, plan: Plan, lines: Lines) -> None:
 def _elementwise(program: Program, lines: Lines) -> None:
     strides = [f"s{n}" for n, i in enumerate(program.inputs) if i.kind != "class"]
     name = f"loss_{program.name}_code"
-    extra = "".join(f", const int64_t {s}" for s in strides)
+    extra = ", const int weighted" + "".join(f", const int64_t {s}" for s in strides)
     with lines.block(f"INLINE double {name}({BLOCK_ARGUMENTS}{extra}) {{", "}"):
         add_pointers(program, lines)
         lines.add("real *const losses = reduced ? scratch : call->loss + first;")  # so that the loop has no condition
         lines.add("#pragma omp simd")
         with lines.block("for (int64_t r = first; r < last; r++) {", "}"):
+            lines.add("const real weight = weighted ? WEIGHT(r) : R(1), scale = weighted ? unit * weight : unit;")
             _scalars(program, program.phases[0].scalars, lines)
             loss, gradients = results(program)
-            lines.add(f"losses[r - first] = {operand(loss)};")
-            lines.add(*(f"out{k}[r] = scale * {operand(value)};" for k, value in gradients))
+            lines.add(f"losses[r - first] = weight == 0 ? R(0) : weight * {operand(loss)};")
+            lines.add(*(f"out{k}[r] = weight == 0 ? R(0) : scale * {operand(value)};" for k, value in gradients))
         lines.add("return total_of(losses, last - first);")
     inner = [f"call->stride[{2 * int(s[1:])}]" for s in strides]
-    test = " && ".join(f"{stride} == 1" for stride in inner) or "1"
-    _block(program, test, name, name, (", 1" * len(inner), "".join(f", {s}" for s in inner)), lines)
+    test = " && ".join(["call->weight == &glo_one", *(f"{stride} == 1" for stride in inner)])
+    _block(program, test, name, name, (", 0" + ", 1" * len(inner), ", 1" + "".join(f", {s}" for s in inner)), lines)
 
 
 # Long rows: every pass is a loop over the classes of one row.
@@ -117,8 +118,8 @@ def _wide(program: Program, plan: Plan, lines: Lines) -> None:
 
 
 def _row(program: Program, plan: Plan, lines: Lines) -> None:
-    if program.class_inputs:
-        _skip_ignored(program, lines)
+    lines.add("const real weight = WEIGHT(r), scale = unit * weight;")
+    _skip(program, lines)
     for k, n in enumerate(walked(program, plan), len(plan.scratch)):
         entry = program.inputs[n]
         function = "bits_side_by_side" if entry.kind == "bool" else "side_by_side"
@@ -132,9 +133,10 @@ def _row(program: Program, plan: Plan, lines: Lines) -> None:
     _results(program, lines)
 
 
-def _skip_ignored(program: Program, lines: Lines) -> None:
-    test = " || ".join(f"CLASS_INDEX(call, {n}, r) == call->ignore_index" for n in class_places(program))
-    with lines.block(f"if ({test}) {{", "}"):
+def _skip(program: Program, lines: Lines) -> None:
+    """A row that is ignored or has no weight is left out, whatever it holds."""
+    tests = ["weight == 0", *(f"CLASS_INDEX(call, {n}, r) == call->ignore_index" for n in class_places(program))]
+    with lines.block(f"if ({' || '.join(tests)}) {{", "}"):
         for k, name in enumerate(program.gradients):
             if per_class(program, name):
                 lines.add(f"memset(out{k} + r * n_classes, 0, sizeof(real) * (size_t)n_classes);")
@@ -197,6 +199,6 @@ def _class_value(program: Program, plan: Plan, name: str, number: int) -> Iterat
 
 def _results(program: Program, lines: Lines) -> None:
     loss, gradients = results(program)
-    lines.add(f"total += {operand(loss)};", f"if (!reduced) losses[r] = {operand(loss)};")
+    lines.add(f"const real value = {operand(loss)} * weight;", "total += value;", "if (!reduced) losses[r] = value;")
     for k, value in gradients:
         lines.add(f"out{k}[r] = scale * {operand(value)};")

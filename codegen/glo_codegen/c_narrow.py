@@ -79,11 +79,16 @@ def _buffers(program: Program, plan: Plan, lines: Lines) -> None:
 
 def _group(program: Program, plan: Plan, lines: Lines) -> None:
     """Which rows these are, and which count: a group that is not full repeats its first row, for nothing."""
-    counts = [f" && CLASS_INDEX(call, {n}, row[i]) != call->ignore_index" for n in class_places(program)]
+    counts = [" && WEIGHT(row[i]) != 0"]
+    counts += [f" && CLASS_INDEX(call, {n}, row[i]) != call->ignore_index" for n in class_places(program)]
     lines.add("const int filled = last - r0 < LANES ? (int)(last - r0) : LANES;")
-    lines.add("int64_t row[LANES];", "int on[LANES];")
+    lines.add("int64_t row[LANES];", "int on[LANES];", "real scale[LANES];")
     with lines.block(EACH_ROW, "}"):
-        lines.add("row[i] = r0 + (i < filled ? i : 0);", f"on[i] = i < filled{''.join(counts)};")
+        lines.add(
+            "row[i] = r0 + (i < filled ? i : 0);",
+            "scale[i] = unit * WEIGHT(row[i]);",
+            f"on[i] = i < filled{''.join(counts)};",
+        )
     for n in _turned(program, plan):
         turn = "turn_bits" if program.inputs[n].kind == "bool" else "turn_in"
         lines.add(f"{turn}(in{n}, row, row{n}, s{n}, n_classes, turned{n});")
@@ -126,7 +131,7 @@ def _pass(program: Program, plan: Plan, phase: Phase, number: int, lanes: dict[s
                 lines.add(*_class_value(program, plan, name, number, lanes))
             lines.add(*(accumulate(r, lanes) for r in phase.reductions))
             for store in phase.stores:
-                lines.add(f"turned_{store.output}[c * LANES + i] = scale * {operand(store.value, lanes)};")
+                lines.add(f"turned_{store.output}[c * LANES + i] = scale[i] * {operand(store.value, lanes)};")
     for store in phase.stores:
         k = place(program, store.output)
         lines.add(f"turn_out(turned_{store.output}, on, filled, n_classes, out{k} + r0 * n_classes);")
@@ -145,7 +150,7 @@ def _class_value(program: Program, plan: Plan, name: str, number: int, lanes: di
 def _results(program: Program, lanes: dict[str, str], lines: Lines) -> None:
     loss, gradients = results(program)
     with lines.block("for (int i = 0; i < filled; i++) {", "}"):
-        lines.add(f"const real value = on[i] ? {operand(loss, lanes)} : R(0);")
+        lines.add(f"const real value = on[i] ? {operand(loss, lanes)} * WEIGHT(r0 + i) : R(0);")
         lines.add("total += value;", "if (!reduced) call->loss[r0 + i] = value;")
         for k, value in gradients:
-            lines.add(f"out{k}[r0 + i] = on[i] ? scale * {operand(value, lanes)} : R(0);")
+            lines.add(f"out{k}[r0 + i] = on[i] ? scale[i] * {operand(value, lanes)} : R(0);")

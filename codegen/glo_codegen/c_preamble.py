@@ -9,6 +9,9 @@ ELEMENTARY = r"""
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
 
 #ifdef GLO_DOUBLE
 typedef double real;
@@ -147,9 +150,14 @@ typedef struct {
     real *loss;                   // `rows` values, or a single one when reduced
     int64_t bad_row, bad_class;   // set when a class index is out of range
     double divisor;               // what REDUCE_GIVEN divides by; REDUCE_MEAN counts the rows
+    const real *weight;           // what multiplies the loss and the gradients of each row; NULL: 1
+    int64_t weight_stride;
 } glo_call;
 
-typedef double (*glo_block)(const glo_call *call, int64_t first, int64_t last, real scale, real *scratch);
+typedef double (*glo_block)(const glo_call *call, int64_t first, int64_t last, real unit, real *scratch);
+
+static const real glo_one = 1;
+#define WEIGHT(r) (call->weight[(r) * call->weight_stride])
 
 // The class input k of row r.
 #define CLASS_INDEX(call, k, r) (((const int64_t *)(call)->in[k])[(r) * (call)->stride[2 * (k)]])
@@ -226,12 +234,35 @@ static int64_t glo_count(glo_call *call, const int *class_inputs, int n) {
     return counted;
 }
 
+// Where blocks of rows leave their sums, and what they need for that.
+typedef struct {
+    glo_block block;
+    int64_t step;           // rows of a block
+    size_t room;            // scratch of a thread, in elements
+    real scale;
+    double *sums;           // one per block
+} glo_plan;
+
+// The blocks from `first` to `last`, and whether there was room for their scratch.
+static int glo_blocks(const glo_call *call, const glo_plan *plan, int64_t first, int64_t last) {
+    real near[4096] __attribute__((aligned(64)));
+    real *scratch = plan->room <= 4096 ? near : malloc(sizeof(real) * plan->room);
+    if (scratch == NULL) return 0;
+    for (int64_t b = first; b < last; b++) {
+        int64_t end = (b + 1) * plan->step < call->rows ? (b + 1) * plan->step : call->rows;
+        plan->sums[b] = plan->block(call, b * plan->step, end, plan->scale, scratch);
+    }
+    if (scratch != near) free(scratch);
+    return 1;
+}
+
 // Blocks of rows, each summed by itself and the sums added in order: the same result for any number of threads.
 // `buffers`: the scratch rows that a long row needs, and for a group of short rows the scratch rows of each.
-// There is always room for one value per row of a block.
+// There is always room for one value per row of a block. Threads cost microseconds: a small batch has one.
 static int glo_run(glo_call *call, glo_block block, const int *class_inputs, int n, const int *buffers) {
     int64_t counted = glo_count(call, class_inputs, n);
     if (counted < 0) return 1;
+    if (call->weight == NULL) { call->weight = &glo_one; call->weight_stride = 0; }
     int64_t width = call->classes > 0 ? call->classes : 1;
     int64_t room = IS_NARROW(width) ? buffers[1] * LANES * width : buffers[0] * width;
     int64_t step = width >= 4096 ? 1 : 4096 / width;
@@ -240,24 +271,23 @@ static int glo_run(glo_call *call, glo_block block, const int *class_inputs, int
     double divisor = call->reduction == REDUCE_GIVEN  ? call->divisor
                      : call->reduction == REDUCE_MEAN ? (double)counted
                                                       : 1.0;
-    real scale = R(1.0 / divisor);
-    double *sums = malloc(sizeof(double) * (size_t)(blocks ? blocks : 1));
-    int failed = sums == NULL;
-    if (failed) return 2;
-    #pragma omp parallel if (blocks > 1 && call->rows * width >= 32768) reduction(| : failed)
-    {
-        real *scratch = malloc(sizeof(real) * (size_t)(room > step ? room : step));
-        failed |= scratch == NULL;
-        #pragma omp for schedule(static)
-        for (int64_t b = 0; b < blocks; b++) {
-            int64_t last = (b + 1) * step < call->rows ? (b + 1) * step : call->rows;
-            if (scratch != NULL) sums[b] = block(call, b * step, last, scale, scratch);
+    double near[16], *sums = blocks <= 16 ? near : malloc(sizeof(double) * (size_t)blocks);
+    if (sums == NULL) return 2;
+    const glo_plan plan = {block, step, (size_t)(room > step ? room : step), R(1.0 / divisor), sums};
+    int failed = 0;
+#ifdef _OPENMP
+    if (blocks > 1 && call->rows * width >= 32768) {
+        #pragma omp parallel reduction(| : failed)
+        {
+            int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();
+            failed |= !glo_blocks(call, &plan, blocks * thread / threads, blocks * (thread + 1) / threads);
         }
-        free(scratch);
-    }
+    } else
+#endif
+        failed = !glo_blocks(call, &plan, 0, blocks);
     double total = 0;
     for (int64_t b = 0; b < blocks; b++) total += sums[b];
-    free(sums);
+    if (sums != near) free(sums);
     if (call->reduction != REDUCE_NONE) call->loss[0] = (real)(total / divisor);
     return failed ? 2 : 0;
 }

@@ -20,7 +20,7 @@ from glo_codegen.program import (
 )
 from glo_codegen.text import Lines
 
-BLOCK_ARGUMENTS = "const glo_call *call, int64_t first, int64_t last, real scale, real *scratch"
+BLOCK_ARGUMENTS = "const glo_call *call, int64_t first, int64_t last, real unit, real *scratch"
 INITIAL = {"sum": "R(0)", "max": "R(-INFINITY)", "min": "R(INFINITY)"}
 C_TYPES = {"real": "real", "bool": "uint8_t", "class": "int64_t"}
 

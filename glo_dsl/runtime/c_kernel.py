@@ -12,7 +12,7 @@ from torch import Tensor
 from glo_codegen.c import function_name, translation_unit
 from glo_codegen.program import Program, Rate
 from glo_dsl.runtime.build_c import load_c
-from glo_dsl.runtime.spec import Number
+from glo_dsl.runtime.spec import Number, Step
 
 BAD_CLASS = 1
 """What a kernel returns for a class index out of range."""
@@ -30,85 +30,155 @@ class _Call(ctypes.Structure):
         ("reduction", ctypes.c_int64), ("inputs", ctypes.c_void_p), ("stride", ctypes.c_void_p),
         ("params", ctypes.c_void_p), ("out", ctypes.c_void_p), ("loss", ctypes.c_void_p),
         ("bad_row", ctypes.c_int64), ("bad_class", ctypes.c_int64), ("divisor", ctypes.c_double),
+        ("weight", ctypes.c_void_p), ("weight_stride", ctypes.c_int64),
     )  # fmt: skip
 
 
-class CKernel:
-    """One Program, built; its gradients are all those the Program has.
+class _Frame:
+    """The arguments of a call in C's memory: sizes and strides stay, pointers and numbers change from call to call."""
 
-    `run` follows `contract.Run` except that `wrt` is fixed: it is the Program's.
-    """
+    def __init__(self, kernel: CKernel, tensors: Sequence[Tensor], reduction: str) -> None:
+        self.inputs = (ctypes.c_void_p * max(len(tensors), 1))()
+        self.outputs = (ctypes.c_void_p * max(len(kernel.program.gradients), 1))()
+        self.params = (ctypes.c_double * max(len(kernel.program.params), 1))()
+        strides = [s for t, varies in zip(tensors, kernel.per_sample) for s in _strides(t, varies)]
+        self.strides = (ctypes.c_int64 * max(len(strides), 1))(*strides)
+        rows, classes = kernel.size(tensors)
+        address = ctypes.addressof
+        self.call = _Call(
+            rows, classes, 0, REDUCTIONS[reduction],
+            address(self.inputs), address(self.strides), address(self.params), address(self.outputs),
+        )  # fmt: skip
+        self.reference = ctypes.byref(self.call)
+        self.numbers: tuple[float, ...] | None = None
+
+    def fill(
+        self, tensors: Sequence[Tensor], params: tuple[float, ...], loss: Tensor, gradients: Sequence[Tensor],
+        ignore_index: int,
+    ) -> None:  # fmt: skip
+        """Sets what changes from call to call."""
+        for n, tensor in enumerate(tensors):
+            self.inputs[n] = tensor.data_ptr()
+        for k, gradient in enumerate(gradients):
+            self.outputs[k] = gradient.data_ptr()
+        if params is not self.numbers:
+            self.params[: len(params)] = list(params)
+            self.numbers = params
+        self.call.loss = loss.data_ptr()
+        self.call.ignore_index = ignore_index
+
+    def divide(self, divisor: float) -> None:
+        """A mean is over `divisor`, not over the rows that count."""
+        self.call.divisor, self.call.reduction = divisor, GIVEN
+
+    def weigh(self, weights: Tensor | None) -> None:
+        """`weights` [rows], in the kernel's dtype, or None: each row counts once."""
+        self.call.weight = None if weights is None else weights.data_ptr()
+        self.call.weight_stride = 0 if weights is None else weights.stride(0)
+
+    def raise_for(self, status: int) -> None:
+        """Turns what the kernel reports into an exception."""
+        call = self.call
+        if status == BAD_CLASS:
+            raise IndexError(f"class index {call.bad_class} in row {call.bad_row} is outside [0, {call.classes})")
+        raise MemoryError(f"no memory for scratch rows of {call.classes} classes")
+
+
+class CKernel:
+    """One Program, built; its gradients are all those the Program has."""
 
     def __init__(self, program: Program, library: ctypes.CDLL, double: bool) -> None:
         self.program = program
         self.dtype = torch.float64 if double else torch.float32
-        self._function = getattr(library, function_name(program))
-        self._function.argtypes = (ctypes.POINTER(_Call),)
-        self._function.restype = ctypes.c_int
+        self.function = getattr(library, function_name(program))
+        self.function.argtypes = (ctypes.POINTER(_Call),)
+        self.function.restype = ctypes.c_int
         self._library = library
-        n, k = len(program.inputs), len(program.gradients)
-        self._pointers, self._strides = ctypes.c_void_p * max(n, 1), ctypes.c_int64 * max(2 * n, 1)
-        self._params, self._outputs = ctypes.c_double * max(len(program.params), 1), ctypes.c_void_p * max(k, 1)
         self._row = next((j for j, i in enumerate(program.inputs) if i.rate == Rate.CLASS), None)
         self._batch = next(j for j, i in enumerate(program.inputs) if i.per_sample)
         self._dtypes = tuple(_dtype(i.kind, self.dtype) for i in program.inputs)
-        self._per_sample = tuple(i.per_sample for i in program.inputs)
+        self.per_sample = tuple(i.per_sample for i in program.inputs)
         rows = {i.name for i in program.inputs if i.rate == Rate.CLASS}
-        self._gradients = tuple((name, name in rows) for name in program.gradients)
+        self._wide = tuple(name in rows for name in program.gradients)
+
+    def prepare(self, inputs: Sequence[Tensor], reduction: str) -> Step:
+        """A call for inputs of these shapes, strides and dtypes: what can be known of it is computed once.
+
+        The step raises IndexError for a class index out of range, MemoryError where there is no room for scratch rows.
+        """
+        exact = all(t.dtype == d for t, d in zip(inputs, self._dtypes))
+        like = self._converted(inputs)
+        rows, classes = self.size(like)
+        pattern = torch.empty((), dtype=self.dtype)  # expanded, it is a shape that `empty_like` copies and no memory
+        loss_like = pattern.expand(rows) if reduction == "none" else pattern
+        likes = [pattern.expand(rows, classes) if wide else pattern.expand(rows) for wide in self._wide]
+        function, empty_like, idle = self.function, torch.empty_like, [_Frame(self, like, reduction)]
+
+        def step(
+            rows: Sequence[Tensor], params: Sequence[Number], ignore_index: int, weights: Tensor | None,
+            divisor: Tensor | None,
+        ) -> tuple[Tensor, tuple[Tensor, ...]]:  # fmt: skip
+            tensors = rows if exact else self._converted(rows)
+            loss, gradients = empty_like(loss_like), tuple([empty_like(g) for g in likes])
+            try:
+                frame = idle.pop()  # a list hands out each of its items to one thread only
+            except IndexError:
+                frame = _Frame(self, tensors, reduction)
+            frame.fill(tensors, _numbers(params), loss, gradients, ignore_index)
+            if divisor is not None:
+                frame.divide(divisor.item())
+            if weights is not None:
+                weights = weights.to(self.dtype)
+                frame.weigh(weights)
+            status = function(frame.reference)
+            if status:
+                frame.raise_for(status)
+            if weights is None and divisor is None:  # else the frame says more than its next call may mean
+                idle.append(frame)
+            return loss, gradients
+
+        return step
 
     def run(
         self, inputs: Sequence[Tensor], params: Sequence[Number], reduction: str, ignore_index: int,
-        divisor: Tensor | None = None,
+        divisor: Tensor | None = None, weights: Tensor | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:  # fmt: skip
-        """Loss and gradients; a `divisor` is what a mean divides by, instead of the number of rows that count.
-
-        Raises:
-            IndexError: a class index is out of range.
-            MemoryError: no room for scratch rows.
-        """
-        tensors = [t if t.dtype == d else _converted(t, d) for t, d in zip(inputs, self._dtypes)]
-        rows, classes = self._size(tensors)
-        both, row = (rows, classes), (rows,)
-        gradients = {name: torch.empty(both if wide else row, dtype=self.dtype) for name, wide in self._gradients}
-        loss = torch.empty(row if reduction == "none" else (), dtype=self.dtype)
-        values = [p.item() if isinstance(p, Tensor) else p for p in params]
-        given = None if divisor is None else divisor.item()
-        self.bind(tensors, values, reduction, ignore_index, loss, tuple(gradients.values()), given)()
-        return loss, gradients
-
-    def _size(self, tensors: Sequence[Tensor]) -> tuple[int, int]:
-        """Rows and classes."""
-        classes = tensors[self._row].shape[-1] if self._row is not None else 1
-        return tensors[self._batch].shape[0], classes
+        """Loss and gradients of a single call; see `prepare` and `spec.Step`."""
+        loss, gradients = self.prepare(inputs, reduction)(inputs, params, ignore_index, weights, divisor)
+        return loss, dict(zip(self.program.gradients, gradients))
 
     def bind(
         self, tensors: Sequence[Tensor], params: Sequence[float], reduction: str, ignore_index: int,
-        loss: Tensor, gradients: Sequence[Tensor], divisor: float | None = None,
+        loss: Tensor, gradients: Sequence[Tensor],
     ) -> Callable[[], None]:  # fmt: skip
         """A call on fixed buffers, to be made as often as their contents change: a foreign call and nothing else.
 
         `tensors` are in the kernel's own dtype (int64 for classes, uint8 for conditions), `gradients` contiguous and
         in the order of the Program; none of them may be resized while the call is in use.
         """
-        rows, classes = self._size(tensors)
-        pointers = self._pointers(*[t.data_ptr() for t in tensors])
-        strides = self._strides(*[s for t, varies in zip(tensors, self._per_sample) for s in _strides(t, varies)])
-        values = self._params(*params)
-        outputs = self._outputs(*[g.data_ptr() for g in gradients])
-        call = _Call(
-            rows, classes, ignore_index, REDUCTIONS[reduction] if divisor is None else GIVEN,
-            ctypes.addressof(pointers), ctypes.addressof(strides), ctypes.addressof(values),
-            ctypes.addressof(outputs), loss.data_ptr(), 0, 0, divisor or 0.0,
-        )  # fmt: skip
-        reference, function = ctypes.byref(call), self._function
-        alive = (pointers, strides, values, outputs, tensors, loss, gradients)  # the kernel holds bare addresses
+        frame = _Frame(self, tensors, reduction)
+        frame.fill(tensors, tuple(params), loss, gradients, ignore_index)
+        reference, function = frame.reference, self.function
+        alive = (tensors, loss, gradients)  # the kernel holds bare addresses
 
-        def step() -> None:
+        def step(_: object = alive) -> None:
             status = function(reference)
             if status:
-                _fail(status, call, alive)
+                frame.raise_for(status)
 
         return step
+
+    def size(self, tensors: Sequence[Tensor]) -> tuple[int, int]:
+        """Rows and classes."""
+        classes = tensors[self._row].shape[-1] if self._row is not None else 1
+        return tensors[self._batch].shape[0], classes
+
+    def _converted(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        return [t if t.dtype == d else _converted(t, d) for t, d in zip(inputs, self._dtypes)]
+
+
+def _numbers(params: Sequence[Number]) -> tuple[float, ...]:
+    return tuple([p.item() if isinstance(p, Tensor) else p for p in params])
 
 
 def _dtype(kind: str, real: torch.dtype) -> torch.dtype:
@@ -121,13 +191,6 @@ def _converted(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     if dtype != torch.uint8:
         return tensor.to(dtype)
     return (tensor if tensor.dtype == torch.bool else tensor != 0).view(torch.uint8)
-
-
-def _fail(status: int, call: _Call, _: object) -> None:
-    """Turns what the kernel reports into an exception."""
-    if status == BAD_CLASS:
-        raise IndexError(f"class index {call.bad_class} in row {call.bad_row} is outside [0, {call.classes})")
-    raise MemoryError(f"no memory for scratch rows of {call.classes} classes")
 
 
 def _strides(tensor: Tensor, per_sample: bool) -> tuple[int, int]:

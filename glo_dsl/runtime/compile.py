@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import torch
@@ -16,11 +16,14 @@ from glo_dsl.lang.loss import Loss
 from glo_dsl.passes.pipeline import check_callable, compile_program, divisor_names, per_program, whole_program
 from glo_dsl.runtime.build_c import NoCompiler, load_c
 from glo_dsl.runtime.c_kernel import CKernel, build
-from glo_dsl.runtime.contract import CompiledLoss
+from glo_dsl.runtime.contract import Backing, CompiledLoss
+from glo_dsl.runtime.library import Library
 from glo_dsl.runtime.load_module import load_module
-from glo_dsl.runtime.spec import InputSpec, Launch, Number, Run, Spec, reducing
+from glo_dsl.runtime.spec import InputSpec, Kernel, Launch, Spec, Step, reducing
 
 TARGETS = ("auto", "triton", "c", "torch")
+
+LIBRARY = Library("glo_dsl::loss")
 
 
 def compile(loss: Loss, target: str = "auto") -> CompiledLoss:
@@ -41,11 +44,11 @@ def compile(loss: Loss, target: str = "auto") -> CompiledLoss:
         raise GloError(f"unknown target {target}; targets are {', '.join(TARGETS)}", hint=did_you_mean(target, TARGETS))
     check_callable(loss)
     spec = spec_of(loss)
-    builders: dict[str, Callable[[], Run]] = {
+    builders: dict[str, Callable[[], Kernel]] = {
         "triton": lambda: _triton(loss, spec), "c": lambda: _c(loss), "torch": lambda: _torch(loss, spec),
     }  # fmt: skip
 
-    def choose(device: torch.device) -> Run:
+    def choose(device: torch.device) -> Kernel:
         if target == "c" and device.type != "cpu":
             raise ValueError(f"target c runs on the CPU, not on {device}")
         if target != "auto":
@@ -59,12 +62,13 @@ def compile(loss: Loss, target: str = "auto") -> CompiledLoss:
             return builders["torch"]()
 
     per_row = None if loss.per is None else getattr(load_module(emit_per_row(per_program(loss))), PER_ROW)
-    return CompiledLoss(spec, choose, per_row)
+    key = f"{loss.name} {loss.expr.digest.hex()} {target}"
+    return CompiledLoss(spec, Backing(choose, lambda: _differentiable(loss, spec), LIBRARY, key, per_row))
 
 
 @cache
 def _warn_once(reason: str) -> None:
-    warnings.warn(f"{reason}; losses on the CPU run as PyTorch operations, several times slower", stacklevel=5)
+    warnings.warn(f"{reason}; losses on the CPU run as PyTorch operations, several times slower", stacklevel=7)
 
 
 def spec_of(loss: Loss) -> Spec:
@@ -75,40 +79,39 @@ def spec_of(loss: Loss) -> Spec:
     return Spec(loss.name, inputs, tuple((p.name, p.default) for p in loss.params), divisor_names(loss))
 
 
-def _triton(loss: Loss, spec: Spec) -> Run:
+def _triton(loss: Loss, spec: Spec) -> Kernel:
     from glo_codegen.triton import emit_triton
 
     launch: Launch = load_module(emit_triton(whole_program(loss))).launch
     return reducing(spec, launch, torch.float32)
 
 
-def _torch(loss: Loss, spec: Spec) -> Run:
+def _torch(loss: Loss, spec: Spec) -> Kernel:
     @cache
-    def variant(wrt: tuple[str, ...]) -> Run:
-        return reducing(spec, load_module(emit_torch(compile_program(loss, wrt))).launch_torch)
+    def variant(wrt: tuple[str, ...]) -> Kernel:
+        return reducing(spec, torch.no_grad()(_launch_torch(loss, wrt)), checks=True)
 
-    def run(
-        inputs: tuple[Tensor, ...], params: tuple[Number, ...], wrt: tuple[str, ...], reduction: str, ignore_index: int,
-        divisor: Tensor | None = None,
-    ) -> tuple[Tensor, dict[str, Tensor]]:  # fmt: skip
-        with torch.no_grad():
-            return variant(wrt)(inputs, params, wrt, reduction, ignore_index, divisor)
-
-    return run
+    return Kernel(lambda inputs, wrt, reduction: variant(wrt).prepare(inputs, wrt, reduction))
 
 
-def _c(loss: Loss) -> Run:
+def _differentiable(loss: Loss, spec: Spec) -> Kernel:
+    return reducing(spec, _launch_torch(loss, spec.differentiable))
+
+
+def _launch_torch(loss: Loss, wrt: tuple[str, ...]) -> Launch:
+    launch: Launch = load_module(emit_torch(compile_program(loss, wrt))).launch_torch
+    return launch
+
+
+def _c(loss: Loss) -> Kernel:
     @cache
     def variant(wrt: tuple[str, ...], double: bool) -> CKernel:
         return build([compile_program(loss, wrt)], double)[0]
 
     load_c(translation_unit(()), double=False, draft=True)  # fails here, and soon, if there is no compiler
 
-    def run(
-        inputs: tuple[Tensor, ...], params: tuple[Number, ...], wrt: tuple[str, ...], reduction: str, ignore_index: int,
-        divisor: Tensor | None = None,
-    ) -> tuple[Tensor, dict[str, Tensor]]:  # fmt: skip
+    def prepare(inputs: Sequence[Tensor], wrt: tuple[str, ...], reduction: str) -> Step:
         double = any(t.dtype == torch.float64 for v, t in zip(loss.inputs, inputs) if v.type.kind == "real")
-        return variant(wrt, double).run(inputs, params, reduction, ignore_index, divisor)
+        return variant(wrt, double).prepare(inputs, reduction)
 
-    return run
+    return Kernel(prepare)

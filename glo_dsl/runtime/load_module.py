@@ -28,4 +28,5 @@ def load_module(text: str) -> ModuleType:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    del module.__name__  # torch.compile would import the module by it; without, it reads the globals of our functions
     return module

@@ -6,7 +6,7 @@ This file is also copied, as it stands, into every module that `glo-compile` wri
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,16 +47,32 @@ class Spec:
         return tuple(i.name for i in self.inputs if i.kind == "real") + tuple(name for name, _ in self.params)
 
 
-Run = Callable[
-    [tuple[Tensor, ...], tuple[Number, ...], tuple[str, ...], str, int, Tensor | None], tuple[Tensor, dict[str, Tensor]]
+Step = Callable[
+    [Sequence[Tensor], Sequence[Number], int, Tensor | None, Tensor | None], tuple[Tensor, tuple[Tensor, ...]]
 ]
-"""A kernel: (inputs, params, wrt, reduction, ignore_index, divisor) -> (loss, gradients).
+"""A kernel, ready for a call: (inputs, params, ignore_index, weights, divisor) -> (loss, gradients).
 
-"mean" divides by the number of rows that count or, where there is one, by the divisor, a scalar.
-Inputs are [rows, classes], [rows] or, shared, [classes], of any strides. The loss is a scalar, or [rows] for "none".
-Gradients are those of the reduced loss: shaped like the input, [rows, classes] for a shared one and [rows] for a
-parameter, whose contributions the caller adds up. They may be wider than the input: the caller rounds, once.
+Inputs are [rows, classes], [rows] or, shared, [classes], of any strides. `weights` [rows], if any, multiply the loss
+and the gradients of each row; one of weight 0 is left out. A mean divides by the divisor, a scalar, or without one by
+the number of rows that count. The loss is a scalar, or [rows] for "none". Gradients are those of the reduced loss, by
+all that the step was prepared for: shaped like the input, [rows, classes] for a shared one and [rows] for a parameter,
+whose contributions the caller adds up. They may be wider than the input: the caller rounds, once.
 """
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """What computes a loss on a device.
+
+    Attributes:
+        prepare: (inputs, wrt, reduction) -> a step for gradients by `wrt`, for inputs of these shapes, strides and
+            dtypes.
+        rounds: gradients of inputs per sample have the input's dtype; otherwise that of the computation.
+    """
+
+    prepare: Callable[[Sequence[Tensor], tuple[str, ...], str], Step]
+    rounds: bool = False
+
 
 PerRow = Callable[[tuple[Tensor, ...], Tensor, int], Tensor]
 """(inputs, params [K], ignore_index) -> what each row adds to the divisor of the mean [rows], differentiable."""
@@ -65,10 +81,11 @@ Launch = Callable[[tuple[Tensor, ...], Tensor, tuple[str, ...], Tensor, int], tu
 """A generated `launch`: (inputs, params [K], wrt, scale [1], ignore_index) -> (loss [rows], gradients)."""
 
 
-def reducing(spec: Spec, launch: Launch, dtype: torch.dtype | None = None) -> Run:
+def reducing(spec: Spec, launch: Launch, dtype: torch.dtype | None = None, checks: bool = False) -> Kernel:
     """A kernel out of a generated `launch`, which knows rows only: counts, scales and sums around it, on the device.
 
-    `dtype` is that of parameters and scale; None takes the widest of the inputs.
+    `dtype` is that of parameters and scale, in which case gradients come rounded; None takes the widest of the inputs.
+    With `checks`, a class index out of range raises IndexError on the CPU, where looking for one waits for nothing.
     """
     constants: dict[tuple[Any, ...], Tensor] = {}
 
@@ -82,36 +99,69 @@ def reducing(spec: Spec, launch: Launch, dtype: torch.dtype | None = None) -> Ru
             constants[key] = torch.tensor(values, dtype=kind, device=like.device)
         return constants[key]
 
-    def run(
-        inputs: tuple[Tensor, ...], params: tuple[Number, ...], wrt: tuple[str, ...], reduction: str, ignore_index: int,
-        divisor: Tensor | None = None,
-    ) -> tuple[Tensor, dict[str, Tensor]]:  # fmt: skip
-        kind = dtype or widest(spec, inputs)
-        scale = constant((1.0,), inputs[0], kind)
-        if reduction == "mean":
-            scale = scale / (_counted(spec, inputs, ignore_index) if divisor is None else divisor.to(kind))
-        loss, gradients = launch(inputs, constant(params, inputs[0], kind), wrt, scale, ignore_index)
-        if reduction == "sum":
-            loss = loss.sum()
-        elif reduction == "mean":
-            loss = loss.sum() * scale[0]
-        return loss, gradients
+    def prepare(_: Sequence[Tensor], wrt: tuple[str, ...], reduction: str) -> Step:
+        def step(
+            inputs: Sequence[Tensor], params: Sequence[Number], ignore_index: int, weights: Tensor | None,
+            divisor: Tensor | None,
+        ) -> tuple[Tensor, tuple[Tensor, ...]]:  # fmt: skip
+            if checks and inputs[0].device.type == "cpu":
+                _refuse_bad_classes(spec, inputs, ignore_index)
+            kind = dtype or widest(spec, inputs)
+            scale = constant((1.0,), inputs[0], kind)
+            if reduction == "mean":
+                scale = scale / (_counted(spec, inputs, ignore_index) if divisor is None else divisor.to(kind))
+            loss, found = launch(tuple(inputs), constant(tuple(params), inputs[0], kind), wrt, scale, ignore_index)
+            gradients = tuple([found[name] for name in wrt])
+            if weights is not None:
+                loss = _weighed(loss, weights)
+                gradients = tuple([_weighed(g, weights[:, None] if g.dim() == 2 else weights) for g in gradients])
+            if reduction == "sum":
+                loss = loss.sum()
+            elif reduction == "mean":
+                loss = loss.sum() * scale[0]
+            return loss, gradients
 
-    return run
+        return step
+
+    return Kernel(prepare, rounds=dtype is not None)
 
 
-def widest(spec: Spec, inputs: tuple[Tensor, ...]) -> torch.dtype:
+def _weighed(rows: Tensor, weights: Tensor) -> Tensor:
+    """Values of rows times their weights; without weight a row is left out, whatever it holds."""
+    return torch.where(weights == 0, 0.0, rows * weights)
+
+
+def widest(spec: Spec, inputs: Sequence[Tensor]) -> torch.dtype:
     double = any(t.dtype == torch.float64 for i, t in zip(spec.inputs, inputs) if i.kind == "real")
     return torch.float64 if double else torch.float32
 
 
-def _counted(spec: Spec, inputs: tuple[Tensor, ...], ignore_index: int) -> Tensor | float:
-    """How many rows count: a number, or a tensor on the device when rows may be ignored."""
+def counts(spec: Spec, inputs: Sequence[Tensor], ignore_index: int) -> Tensor | None:
+    """Which rows count; None where all do because nothing can be ignored."""
     targets = [t for i, t in zip(spec.inputs, inputs) if i.kind == "class"]
     if not targets:
-        rows = next(t.shape[0] for i, t in zip(spec.inputs, inputs) if not i.shared)
-        return float(rows) if rows else math.nan
+        return None
     valid = targets[0] != ignore_index
     for target in targets[1:]:
         valid = valid & (target != ignore_index)
-    return valid.sum()
+    return valid
+
+
+def _refuse_bad_classes(spec: Spec, inputs: Sequence[Tensor], ignore_index: int) -> None:
+    valid = counts(spec, inputs, ignore_index)
+    classes = next((t.shape[-1] for i, t in zip(spec.inputs, inputs) if i.rows), 0)
+    for entry, tensor in zip(spec.inputs, inputs):
+        if entry.kind == "class" and valid is not None:
+            bad = valid & ((tensor < 0) | (tensor >= classes))
+            if bool(bad.any()):
+                row = int(bad.nonzero()[0, 0])
+                raise IndexError(f"class index {int(tensor[row])} in row {row} is outside [0, {classes})")
+
+
+def _counted(spec: Spec, inputs: Sequence[Tensor], ignore_index: int) -> Tensor | float:
+    """How many rows count: a number, or a tensor on the device when rows may be ignored."""
+    valid = counts(spec, inputs, ignore_index)
+    if valid is not None:
+        return valid.sum()
+    rows = next(t.shape[0] for i, t in zip(spec.inputs, inputs) if not i.shared)
+    return float(rows) if rows else math.nan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import keyword
 from importlib import resources
 
@@ -15,9 +16,10 @@ from glo_dsl.passes.pipeline import divisor_names, per_program, whole_program
 IMPORTS = """from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 import triton
@@ -26,7 +28,7 @@ from torch import Tensor
 """
 
 
-CONTRACT = ("spec.py", "contract.py")
+CONTRACT = ("spec.py", "layout.py", "library.py", "module.py", "autograd.py", "contract.py")
 """The files that make the calling contract, in the order in which they need each other."""
 
 
@@ -49,7 +51,7 @@ def standalone(loss: Loss, version: str) -> str:
     if loss.per is not None:
         parts.insert(-1, _section("What a mean divides by", _without_imports(emit_per_row(per_program(loss)))))
     text = "\n".join(parts)
-    return text + "\n" + _section("The loss", _binding(loss, _top_level(text)))
+    return text + "\n" + _section("The loss", _binding(loss, text))
 
 
 def _head(loss: Loss, version: str) -> str:
@@ -101,8 +103,8 @@ def _top_level(text: str) -> set[str]:
     return names
 
 
-def _binding(loss: Loss, taken: set[str]) -> str:
-    lines = Lines()
+def _binding(loss: Loss, text: str) -> str:
+    lines, taken = Lines(), _top_level(text)
     with lines.block("SPEC = Spec(", ")"):
         lines.add(f"name={loss.name!r},")
         with lines.block("inputs=(", "),"):
@@ -113,14 +115,19 @@ def _binding(loss: Loss, taken: set[str]) -> str:
         if loss.per is not None:
             lines.add(f"divisor={divisor_names(loss)!r},")
     lines.add("", "")
-    with lines.block("def _kernel_for(device: torch.device) -> Run:"):
+    with lines.block("def _kernel_for(device: torch.device) -> Kernel:"):
         lines.add('if device.type == "cuda":', "    return reducing(SPEC, launch, torch.float32)")
-        lines.add("return reducing(SPEC, torch.no_grad()(launch_torch))")
+        lines.add("return reducing(SPEC, torch.no_grad()(launch_torch), checks=True)")
     name = loss.name
     while name in taken or keyword.iskeyword(name):
         name += "_"
-    divisor = "" if loss.per is None else f", {PER_ROW}"
-    lines.add("", "", f"{name} = CompiledLoss(SPEC, _kernel_for{divisor})", f"__all__ = [{name!r}]")
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    lines.add("", "")
+    with lines.block("BACKING = Backing(", ")"):
+        lines.add("choose=_kernel_for,", "again=lambda: reducing(SPEC, launch_torch),")
+        lines.add(f'library=Library("glo_dsl::{loss.name}_{digest}"),', f"key={loss.name!r},")
+        lines.add(*[f"per_row={PER_ROW},"] * (loss.per is not None))
+    lines.add(f"{name} = CompiledLoss(SPEC, BACKING)", f"__all__ = [{name!r}]")
     return lines.text()
 
 

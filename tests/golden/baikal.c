@@ -2,7 +2,7 @@
 // loss baikal(z: real[C], t: class[C]) =
 //   let y = softmax(z), x = onehot(t) in
 //   -mean(log(y) - x / y)
-INLINE double loss_baikal_wide(const glo_call *call, int64_t first, int64_t last, real scale, real *scratch) {
+INLINE double loss_baikal_wide(const glo_call *call, int64_t first, int64_t last, real unit, real *scratch) {
     const int n_classes = (int)call->classes; (void)n_classes;
     const real classes = R(call->classes); (void)classes; (void)scratch;
     const int64_t reduced = call->reduction != REDUCE_NONE; (void)reduced;
@@ -15,7 +15,8 @@ INLINE double loss_baikal_wide(const glo_call *call, int64_t first, int64_t last
     real *const losses = call->loss;
     double total = 0;
     for (int64_t r = first; r < last; r++) {
-        if (CLASS_INDEX(call, 1, r) == call->ignore_index) {
+        const real weight = WEIGHT(r), scale = unit * weight;
+        if (weight == 0 || CLASS_INDEX(call, 1, r) == call->ignore_index) {
             memset(out0 + r * n_classes, 0, sizeof(real) * (size_t)n_classes);
             if (!reduced) losses[r] = 0;
             continue;
@@ -76,12 +77,13 @@ INLINE double loss_baikal_wide(const glo_call *call, int64_t first, int64_t last
             const real v27 = (v22 - v26);
             out0[r * n_classes + c] = scale * v27;
         }
-        total += v16;
-        if (!reduced) losses[r] = v16;
+        const real value = v16 * weight;
+        total += value;
+        if (!reduced) losses[r] = value;
     }
     return total;
 }
-INLINE double loss_baikal_narrow(const glo_call *call, int64_t first, int64_t last, real scale, real *scratch) {
+INLINE double loss_baikal_narrow(const glo_call *call, int64_t first, int64_t last, real unit, real *scratch) {
     const int n_classes = (int)call->classes; (void)n_classes;
     const real classes = R(call->classes); (void)classes; (void)scratch;
     const int64_t reduced = call->reduction != REDUCE_NONE; (void)reduced;
@@ -98,9 +100,11 @@ INLINE double loss_baikal_narrow(const glo_call *call, int64_t first, int64_t la
         const int filled = last - r0 < LANES ? (int)(last - r0) : LANES;
         int64_t row[LANES];
         int on[LANES];
+        real scale[LANES];
         for (int i = 0; i < LANES; i++) {
             row[i] = r0 + (i < filled ? i : 0);
-            on[i] = i < filled && CLASS_INDEX(call, 1, row[i]) != call->ignore_index;
+            scale[i] = unit * WEIGHT(row[i]);
+            on[i] = i < filled && WEIGHT(row[i]) != 0 && CLASS_INDEX(call, 1, row[i]) != call->ignore_index;
         }
         turn_in(in0, row, row0, s0, n_classes, turned0);
         int v9[LANES];
@@ -179,22 +183,22 @@ INLINE double loss_baikal_narrow(const glo_call *call, int64_t first, int64_t la
                 const real v24 = (v4 * v23[i]);
                 const real v26 = (v24 * v25[i]);
                 const real v27 = (v22 - v26);
-                turned_grad_z[c * LANES + i] = scale * v27;
+                turned_grad_z[c * LANES + i] = scale[i] * v27;
             }
         }
         turn_out(turned_grad_z, on, filled, n_classes, out0 + r0 * n_classes);
         for (int i = 0; i < filled; i++) {
-            const real value = on[i] ? v16[i] : R(0);
+            const real value = on[i] ? v16[i] * WEIGHT(r0 + i) : R(0);
             total += value;
             if (!reduced) call->loss[r0 + i] = value;
         }
     }
     return total;
 }
-static double loss_baikal_block(const glo_call *call, int64_t first, int64_t last, real scale, real *scratch) {
+static double loss_baikal_block(const glo_call *call, int64_t first, int64_t last, real unit, real *scratch) {
     if (IS_NARROW(call->classes))
-        return loss_baikal_narrow(call, first, last, scale, scratch);
-    return loss_baikal_wide(call, first, last, scale, scratch);
+        return loss_baikal_narrow(call, first, last, unit, scratch);
+    return loss_baikal_wide(call, first, last, unit, scratch);
 }
 int glo_baikal(glo_call *call) {
     static const int class_inputs[] = {1};

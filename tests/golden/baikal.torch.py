@@ -20,10 +20,9 @@ def launch_torch(inputs, params, wrt, scale, ignore_index):
     classes = literal(C)
     position = torch.arange(C, device=device)[None, :]
     valid = (in1 != ignore_index)
-    in1 = torch.where(valid, in1, 0).to(torch.int64)
-    valid = valid[:, None]
-    if rows and not bool(((in1 >= 0) & (in1 < C)).all()):
-        raise IndexError(f"a class index is outside [0, {C})")
+    usable = valid & (in1 >= 0) & (in1 < C)
+    in1 = torch.where(usable, in1, 0).to(torch.int64)
+    usable, filler = usable[:, None], torch.where(valid, torch.nan, 0.0).to(dtype)[:, None]
     v19 = (literal(-1.0) / classes)
     v9 = in1[:, None]
     v10 = in0.to(dtype).gather(-1, v9)
@@ -52,8 +51,8 @@ def launch_torch(inputs, params, wrt, scale, ignore_index):
     v24 = (v4 * v23)
     v26 = (v24 * v25)
     v27 = (v22 - v26)
-    loss = torch.where(valid, v16, 0.0).expand(rows, 1)[:, 0]
+    loss = torch.where(usable, v16, filler).expand(rows, 1)[:, 0]
     gradients = {}
     if 'z' in wrt:
-        gradients['z'] = torch.where(valid, (v27 * scale), 0.0).expand(rows, C).contiguous()
+        gradients['z'] = torch.where(usable, (v27 * scale), filler).expand(rows, C).contiguous()
     return loss, gradients

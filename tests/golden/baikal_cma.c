@@ -3,7 +3,7 @@
 //                 c0 = 2.7279, c1 = 0.9863, c2 = 1.5352 in [1e-3, 1e3], c3 = 1.8158) =
 //   let y = softmax(z), x = onehot(t) in
 //   -mean(c0 * (c1 * log(c2 * y) - c3 * x / y))
-INLINE double loss_baikal_cma_wide(const glo_call *call, int64_t first, int64_t last, real scale, real *scratch) {
+INLINE double loss_baikal_cma_wide(const glo_call *call, int64_t first, int64_t last, real unit, real *scratch) {
     const int n_classes = (int)call->classes; (void)n_classes;
     const real classes = R(call->classes); (void)classes; (void)scratch;
     const int64_t reduced = call->reduction != REDUCE_NONE; (void)reduced;
@@ -30,7 +30,8 @@ INLINE double loss_baikal_cma_wide(const glo_call *call, int64_t first, int64_t 
     real *const losses = call->loss;
     double total = 0;
     for (int64_t r = first; r < last; r++) {
-        if (CLASS_INDEX(call, 1, r) == call->ignore_index) {
+        const real weight = WEIGHT(r), scale = unit * weight;
+        if (weight == 0 || CLASS_INDEX(call, 1, r) == call->ignore_index) {
             memset(out0 + r * n_classes, 0, sizeof(real) * (size_t)n_classes);
             out1[r] = 0;
             out2[r] = 0;
@@ -126,8 +127,9 @@ INLINE double loss_baikal_cma_wide(const glo_call *call, int64_t first, int64_t 
             const real v42 = (v34 + v41);
             out0[r * n_classes + c] = scale * v42;
         }
-        total += v21;
-        if (!reduced) losses[r] = v21;
+        const real value = v21 * weight;
+        total += value;
+        if (!reduced) losses[r] = value;
         out1[r] = scale * v43;
         out2[r] = scale * v44;
         out3[r] = scale * v46;
@@ -135,7 +137,7 @@ INLINE double loss_baikal_cma_wide(const glo_call *call, int64_t first, int64_t 
     }
     return total;
 }
-INLINE double loss_baikal_cma_narrow(const glo_call *call, int64_t first, int64_t last, real scale, real *scratch) {
+INLINE double loss_baikal_cma_narrow(const glo_call *call, int64_t first, int64_t last, real unit, real *scratch) {
     const int n_classes = (int)call->classes; (void)n_classes;
     const real classes = R(call->classes); (void)classes; (void)scratch;
     const int64_t reduced = call->reduction != REDUCE_NONE; (void)reduced;
@@ -166,9 +168,11 @@ INLINE double loss_baikal_cma_narrow(const glo_call *call, int64_t first, int64_
         const int filled = last - r0 < LANES ? (int)(last - r0) : LANES;
         int64_t row[LANES];
         int on[LANES];
+        real scale[LANES];
         for (int i = 0; i < LANES; i++) {
             row[i] = r0 + (i < filled ? i : 0);
-            on[i] = i < filled && CLASS_INDEX(call, 1, row[i]) != call->ignore_index;
+            scale[i] = unit * WEIGHT(row[i]);
+            on[i] = i < filled && WEIGHT(row[i]) != 0 && CLASS_INDEX(call, 1, row[i]) != call->ignore_index;
         }
         turn_in(in0, row, row0, s0, n_classes, turned0);
         int v12[LANES];
@@ -287,26 +291,26 @@ INLINE double loss_baikal_cma_narrow(const glo_call *call, int64_t first, int64_
                 const real v33 = (v32 * v3);
                 const real v34 = (v33 * v5[i]);
                 const real v42 = (v34 + v41);
-                turned_grad_z[c * LANES + i] = scale * v42;
+                turned_grad_z[c * LANES + i] = scale[i] * v42;
             }
         }
         turn_out(turned_grad_z, on, filled, n_classes, out0 + r0 * n_classes);
         for (int i = 0; i < filled; i++) {
-            const real value = on[i] ? v21[i] : R(0);
+            const real value = on[i] ? v21[i] * WEIGHT(r0 + i) : R(0);
             total += value;
             if (!reduced) call->loss[r0 + i] = value;
-            out1[r0 + i] = on[i] ? scale * v43[i] : R(0);
-            out2[r0 + i] = on[i] ? scale * v44[i] : R(0);
-            out3[r0 + i] = on[i] ? scale * v46 : R(0);
-            out4[r0 + i] = on[i] ? scale * v48[i] : R(0);
+            out1[r0 + i] = on[i] ? scale[i] * v43[i] : R(0);
+            out2[r0 + i] = on[i] ? scale[i] * v44[i] : R(0);
+            out3[r0 + i] = on[i] ? scale[i] * v46 : R(0);
+            out4[r0 + i] = on[i] ? scale[i] * v48[i] : R(0);
         }
     }
     return total;
 }
-static double loss_baikal_cma_block(const glo_call *call, int64_t first, int64_t last, real scale, real *scratch) {
+static double loss_baikal_cma_block(const glo_call *call, int64_t first, int64_t last, real unit, real *scratch) {
     if (IS_NARROW(call->classes))
-        return loss_baikal_cma_narrow(call, first, last, scale, scratch);
-    return loss_baikal_cma_wide(call, first, last, scale, scratch);
+        return loss_baikal_cma_narrow(call, first, last, unit, scratch);
+    return loss_baikal_cma_wide(call, first, last, unit, scratch);
 }
 int glo_baikal_cma(glo_call *call) {
     static const int class_inputs[] = {1};

@@ -24,10 +24,9 @@ def launch_torch(inputs, params, wrt, scale, ignore_index):
     p_c2 = params[2].to(dtype)
     p_c3 = params[3].to(dtype)
     valid = (in1 != ignore_index)
-    in1 = torch.where(valid, in1, 0).to(torch.int64)
-    valid = valid[:, None]
-    if rows and not bool(((in1 >= 0) & (in1 < C)).all()):
-        raise IndexError(f"a class index is outside [0, {C})")
+    usable = valid & (in1 >= 0) & (in1 < C)
+    in1 = torch.where(usable, in1, 0).to(torch.int64)
+    usable, filler = usable[:, None], torch.where(valid, torch.nan, 0.0).to(dtype)[:, None]
     v22 = (literal(-1.0) / classes)
     v23 = (p_c0 * v22)
     v24 = (p_c1 * v23)
@@ -77,16 +76,16 @@ def launch_torch(inputs, params, wrt, scale, ignore_index):
     v33 = (v32 * v3)
     v34 = (v33 * v5)
     v42 = (v34 + v41)
-    loss = torch.where(valid, v21, 0.0).expand(rows, 1)[:, 0]
+    loss = torch.where(usable, v21, filler).expand(rows, 1)[:, 0]
     gradients = {}
     if 'z' in wrt:
-        gradients['z'] = torch.where(valid, (v42 * scale), 0.0).expand(rows, C).contiguous()
+        gradients['z'] = torch.where(usable, (v42 * scale), filler).expand(rows, C).contiguous()
     if 'c0' in wrt:
-        gradients['c0'] = torch.where(valid, (v43 * scale), 0.0).expand(rows, 1)[:, 0]
+        gradients['c0'] = torch.where(usable, (v43 * scale), filler).expand(rows, 1)[:, 0]
     if 'c1' in wrt:
-        gradients['c1'] = torch.where(valid, (v44 * scale), 0.0).expand(rows, 1)[:, 0]
+        gradients['c1'] = torch.where(usable, (v44 * scale), filler).expand(rows, 1)[:, 0]
     if 'c2' in wrt:
-        gradients['c2'] = torch.where(valid, (v46 * scale), 0.0).expand(rows, 1)[:, 0]
+        gradients['c2'] = torch.where(usable, (v46 * scale), filler).expand(rows, 1)[:, 0]
     if 'c3' in wrt:
-        gradients['c3'] = torch.where(valid, (v48 * scale), 0.0).expand(rows, 1)[:, 0]
+        gradients['c3'] = torch.where(usable, (v48 * scale), filler).expand(rows, 1)[:, 0]
     return loss, gradients

@@ -1,6 +1,6 @@
 // # Softmax cross-entropy with one class index per sample.
 // loss cross_entropy(z: real[C], t: class[C]) = -sum(onehot(t) * log(softmax(z)))
-INLINE double loss_cross_entropy_wide(const glo_call *call, int64_t first, int64_t last, real scale, real *scratch) {
+INLINE double loss_cross_entropy_wide(const glo_call *call, int64_t first, int64_t last, real unit, real *scratch) {
     const int n_classes = (int)call->classes; (void)n_classes;
     const real classes = R(call->classes); (void)classes; (void)scratch;
     const int64_t reduced = call->reduction != REDUCE_NONE; (void)reduced;
@@ -12,7 +12,8 @@ INLINE double loss_cross_entropy_wide(const glo_call *call, int64_t first, int64
     real *const losses = call->loss;
     double total = 0;
     for (int64_t r = first; r < last; r++) {
-        if (CLASS_INDEX(call, 1, r) == call->ignore_index) {
+        const real weight = WEIGHT(r), scale = unit * weight;
+        if (weight == 0 || CLASS_INDEX(call, 1, r) == call->ignore_index) {
             memset(out0 + r * n_classes, 0, sizeof(real) * (size_t)n_classes);
             if (!reduced) losses[r] = 0;
             continue;
@@ -58,12 +59,13 @@ INLINE double loss_cross_entropy_wide(const glo_call *call, int64_t first, int64
             const real v14 = (v11 - v13);
             out0[r * n_classes + c] = scale * v14;
         }
-        total += v9;
-        if (!reduced) losses[r] = v9;
+        const real value = v9 * weight;
+        total += value;
+        if (!reduced) losses[r] = value;
     }
     return total;
 }
-INLINE double loss_cross_entropy_narrow(const glo_call *call, int64_t first, int64_t last, real scale, real *scratch) {
+INLINE double loss_cross_entropy_narrow(const glo_call *call, int64_t first, int64_t last, real unit, real *scratch) {
     const int n_classes = (int)call->classes; (void)n_classes;
     const real classes = R(call->classes); (void)classes; (void)scratch;
     const int64_t reduced = call->reduction != REDUCE_NONE; (void)reduced;
@@ -79,9 +81,11 @@ INLINE double loss_cross_entropy_narrow(const glo_call *call, int64_t first, int
         const int filled = last - r0 < LANES ? (int)(last - r0) : LANES;
         int64_t row[LANES];
         int on[LANES];
+        real scale[LANES];
         for (int i = 0; i < LANES; i++) {
             row[i] = r0 + (i < filled ? i : 0);
-            on[i] = i < filled && CLASS_INDEX(call, 1, row[i]) != call->ignore_index;
+            scale[i] = unit * WEIGHT(row[i]);
+            on[i] = i < filled && WEIGHT(row[i]) != 0 && CLASS_INDEX(call, 1, row[i]) != call->ignore_index;
         }
         turn_in(in0, row, row0, s0, n_classes, turned0);
         int v6[LANES];
@@ -138,22 +142,22 @@ INLINE double loss_cross_entropy_narrow(const glo_call *call, int64_t first, int
                 const real v3 = kept_v3[c * LANES + i];
                 const real v11 = (v3 * v10[i]);
                 const real v14 = (v11 - v13);
-                turned_grad_z[c * LANES + i] = scale * v14;
+                turned_grad_z[c * LANES + i] = scale[i] * v14;
             }
         }
         turn_out(turned_grad_z, on, filled, n_classes, out0 + r0 * n_classes);
         for (int i = 0; i < filled; i++) {
-            const real value = on[i] ? v9[i] : R(0);
+            const real value = on[i] ? v9[i] * WEIGHT(r0 + i) : R(0);
             total += value;
             if (!reduced) call->loss[r0 + i] = value;
         }
     }
     return total;
 }
-static double loss_cross_entropy_block(const glo_call *call, int64_t first, int64_t last, real scale, real *scratch) {
+static double loss_cross_entropy_block(const glo_call *call, int64_t first, int64_t last, real unit, real *scratch) {
     if (IS_NARROW(call->classes))
-        return loss_cross_entropy_narrow(call, first, last, scale, scratch);
-    return loss_cross_entropy_wide(call, first, last, scale, scratch);
+        return loss_cross_entropy_narrow(call, first, last, unit, scratch);
+    return loss_cross_entropy_wide(call, first, last, unit, scratch);
 }
 int glo_cross_entropy(glo_call *call) {
     static const int class_inputs[] = {1};

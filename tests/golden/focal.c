@@ -2,7 +2,7 @@
 // loss focal(z: real[C], t: class[C]; gamma = 2 in [0, 8]) =
 //   let p = softmax(z)[t] in
 //   -(1 - p) ^ gamma * log(p)
-INLINE double loss_focal_wide(const glo_call *call, int64_t first, int64_t last, real scale, real *scratch) {
+INLINE double loss_focal_wide(const glo_call *call, int64_t first, int64_t last, real unit, real *scratch) {
     const int n_classes = (int)call->classes; (void)n_classes;
     const real classes = R(call->classes); (void)classes; (void)scratch;
     const int64_t reduced = call->reduction != REDUCE_NONE; (void)reduced;
@@ -19,7 +19,8 @@ INLINE double loss_focal_wide(const glo_call *call, int64_t first, int64_t last,
     real *const losses = call->loss;
     double total = 0;
     for (int64_t r = first; r < last; r++) {
-        if (CLASS_INDEX(call, 1, r) == call->ignore_index) {
+        const real weight = WEIGHT(r), scale = unit * weight;
+        if (weight == 0 || CLASS_INDEX(call, 1, r) == call->ignore_index) {
             memset(out0 + r * n_classes, 0, sizeof(real) * (size_t)n_classes);
             out1[r] = 0;
             if (!reduced) losses[r] = 0;
@@ -92,13 +93,14 @@ INLINE double loss_focal_wide(const glo_call *call, int64_t first, int64_t last,
             const real v35 = (v30 + v34);
             out0[r * n_classes + c] = scale * v35;
         }
-        total += v16;
-        if (!reduced) losses[r] = v16;
+        const real value = v16 * weight;
+        total += value;
+        if (!reduced) losses[r] = value;
         out1[r] = scale * v43;
     }
     return total;
 }
-INLINE double loss_focal_narrow(const glo_call *call, int64_t first, int64_t last, real scale, real *scratch) {
+INLINE double loss_focal_narrow(const glo_call *call, int64_t first, int64_t last, real unit, real *scratch) {
     const int n_classes = (int)call->classes; (void)n_classes;
     const real classes = R(call->classes); (void)classes; (void)scratch;
     const int64_t reduced = call->reduction != REDUCE_NONE; (void)reduced;
@@ -119,9 +121,11 @@ INLINE double loss_focal_narrow(const glo_call *call, int64_t first, int64_t las
         const int filled = last - r0 < LANES ? (int)(last - r0) : LANES;
         int64_t row[LANES];
         int on[LANES];
+        real scale[LANES];
         for (int i = 0; i < LANES; i++) {
             row[i] = r0 + (i < filled ? i : 0);
-            on[i] = i < filled && CLASS_INDEX(call, 1, row[i]) != call->ignore_index;
+            scale[i] = unit * WEIGHT(row[i]);
+            on[i] = i < filled && WEIGHT(row[i]) != 0 && CLASS_INDEX(call, 1, row[i]) != call->ignore_index;
         }
         turn_in(in0, row, row0, s0, n_classes, turned0);
         int v1[LANES];
@@ -223,23 +227,23 @@ INLINE double loss_focal_narrow(const glo_call *call, int64_t first, int64_t las
                 const real v33 = (v26 * v14[i]);
                 const real v34 = (v32 - v33);
                 const real v35 = (v30 + v34);
-                turned_grad_z[c * LANES + i] = scale * v35;
+                turned_grad_z[c * LANES + i] = scale[i] * v35;
             }
         }
         turn_out(turned_grad_z, on, filled, n_classes, out0 + r0 * n_classes);
         for (int i = 0; i < filled; i++) {
-            const real value = on[i] ? v16[i] : R(0);
+            const real value = on[i] ? v16[i] * WEIGHT(r0 + i) : R(0);
             total += value;
             if (!reduced) call->loss[r0 + i] = value;
-            out1[r0 + i] = on[i] ? scale * v43[i] : R(0);
+            out1[r0 + i] = on[i] ? scale[i] * v43[i] : R(0);
         }
     }
     return total;
 }
-static double loss_focal_block(const glo_call *call, int64_t first, int64_t last, real scale, real *scratch) {
+static double loss_focal_block(const glo_call *call, int64_t first, int64_t last, real unit, real *scratch) {
     if (IS_NARROW(call->classes))
-        return loss_focal_narrow(call, first, last, scale, scratch);
-    return loss_focal_wide(call, first, last, scale, scratch);
+        return loss_focal_narrow(call, first, last, unit, scratch);
+    return loss_focal_wide(call, first, last, unit, scratch);
 }
 int glo_focal(glo_call *call) {
     static const int class_inputs[] = {1};

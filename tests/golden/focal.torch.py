@@ -21,10 +21,9 @@ def launch_torch(inputs, params, wrt, scale, ignore_index):
     position = torch.arange(C, device=device)[None, :]
     p_gamma = params[0].to(dtype)
     valid = (in1 != ignore_index)
-    in1 = torch.where(valid, in1, 0).to(torch.int64)
-    valid = valid[:, None]
-    if rows and not bool(((in1 >= 0) & (in1 < C)).all()):
-        raise IndexError(f"a class index is outside [0, {C})")
+    usable = valid & (in1 >= 0) & (in1 < C)
+    in1 = torch.where(usable, in1, 0).to(torch.int64)
+    usable, filler = usable[:, None], torch.where(valid, torch.nan, 0.0).to(dtype)[:, None]
     v17 = (p_gamma == literal(0.0))
     v19 = (literal(-1.0) + p_gamma)
     v36 = (p_gamma >= literal(0.0))
@@ -69,10 +68,10 @@ def launch_torch(inputs, params, wrt, scale, ignore_index):
     v33 = (v26 * v14)
     v34 = (v32 - v33)
     v35 = (v30 + v34)
-    loss = torch.where(valid, v16, 0.0).expand(rows, 1)[:, 0]
+    loss = torch.where(usable, v16, filler).expand(rows, 1)[:, 0]
     gradients = {}
     if 'z' in wrt:
-        gradients['z'] = torch.where(valid, (v35 * scale), 0.0).expand(rows, C).contiguous()
+        gradients['z'] = torch.where(usable, (v35 * scale), filler).expand(rows, C).contiguous()
     if 'gamma' in wrt:
-        gradients['gamma'] = torch.where(valid, (v43 * scale), 0.0).expand(rows, 1)[:, 0]
+        gradients['gamma'] = torch.where(usable, (v43 * scale), filler).expand(rows, 1)[:, 0]
     return loss, gradients

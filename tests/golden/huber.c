@@ -1,6 +1,6 @@
 // # Quadratic near zero, linear beyond delta. Huber 1964, doi:10.1214/aoms/1177703732
 // loss huber(p: real, y: real; delta = 1 in [1e-3, 1e3]) = huber_of(p - y, delta)
-INLINE double loss_huber_code(const glo_call *call, int64_t first, int64_t last, real scale, real *scratch, const int64_t s0, const int64_t s1) {
+INLINE double loss_huber_code(const glo_call *call, int64_t first, int64_t last, real unit, real *scratch, const int weighted, const int64_t s0, const int64_t s1) {
     const real classes = R(call->classes); (void)classes; (void)scratch;
     const int64_t reduced = call->reduction != REDUCE_NONE; (void)reduced;
     const real *const in0 = call->in[0]; (void)in0;
@@ -13,6 +13,7 @@ INLINE double loss_huber_code(const glo_call *call, int64_t first, int64_t last,
     real *const losses = reduced ? scratch : call->loss + first;
     #pragma omp simd
     for (int64_t r = first; r < last; r++) {
+        const real weight = weighted ? WEIGHT(r) : R(1), scale = weighted ? unit * weight : unit;
         const real v0 = in0[r * s0];
         const real v1 = in1[r * s1];
         const real v2 = (v0 - v1);
@@ -29,17 +30,17 @@ INLINE double loss_huber_code(const glo_call *call, int64_t first, int64_t last,
         const real v14 = (-v13);
         const real v15 = (v8 - v7);
         const real v16 = (v4 ? R(0.0) : v15);
-        losses[r - first] = v10;
-        out0[r] = scale * v13;
-        out1[r] = scale * v14;
-        out2[r] = scale * v16;
+        losses[r - first] = weight == 0 ? R(0) : weight * v10;
+        out0[r] = weight == 0 ? R(0) : scale * v13;
+        out1[r] = weight == 0 ? R(0) : scale * v14;
+        out2[r] = weight == 0 ? R(0) : scale * v16;
     }
     return total_of(losses, last - first);
 }
-static double loss_huber_block(const glo_call *call, int64_t first, int64_t last, real scale, real *scratch) {
-    if (call->stride[0] == 1 && call->stride[2] == 1)
-        return loss_huber_code(call, first, last, scale, scratch, 1, 1);
-    return loss_huber_code(call, first, last, scale, scratch, call->stride[0], call->stride[2]);
+static double loss_huber_block(const glo_call *call, int64_t first, int64_t last, real unit, real *scratch) {
+    if (call->weight == &glo_one && call->stride[0] == 1 && call->stride[2] == 1)
+        return loss_huber_code(call, first, last, unit, scratch, 0, 1, 1);
+    return loss_huber_code(call, first, last, unit, scratch, 1, call->stride[0], call->stride[2]);
 }
 int glo_huber(glo_call *call) {
     static const int class_inputs[] = {0};

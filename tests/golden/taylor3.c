@@ -5,7 +5,7 @@
 //              th6 = 2.0184, th7 = 7.0513) =
 //   let x = onehot(t) - th0, y = softmax(z) - th1 in
 //   -mean(th2 * y + th3 * y ^ 2 + th4 * y ^ 3 + th5 * x * y + th6 * x * y ^ 2 + th7 * x ^ 2 * y)
-INLINE double loss_taylor3_wide(const glo_call *call, int64_t first, int64_t last, real scale, real *scratch) {
+INLINE double loss_taylor3_wide(const glo_call *call, int64_t first, int64_t last, real unit, real *scratch) {
     const int n_classes = (int)call->classes; (void)n_classes;
     const real classes = R(call->classes); (void)classes; (void)scratch;
     const int64_t reduced = call->reduction != REDUCE_NONE; (void)reduced;
@@ -49,7 +49,8 @@ INLINE double loss_taylor3_wide(const glo_call *call, int64_t first, int64_t las
     real *const losses = call->loss;
     double total = 0;
     for (int64_t r = first; r < last; r++) {
-        if (CLASS_INDEX(call, 1, r) == call->ignore_index) {
+        const real weight = WEIGHT(r), scale = unit * weight;
+        if (weight == 0 || CLASS_INDEX(call, 1, r) == call->ignore_index) {
             memset(out0 + r * n_classes, 0, sizeof(real) * (size_t)n_classes);
             out1[r] = 0;
             out2[r] = 0;
@@ -216,8 +217,9 @@ INLINE double loss_taylor3_wide(const glo_call *call, int64_t first, int64_t las
             const real v61 = (v60 * v8);
             out0[r * n_classes + c] = scale * v61;
         }
-        total += v37;
-        if (!reduced) losses[r] = v37;
+        const real value = v37 * weight;
+        total += value;
+        if (!reduced) losses[r] = value;
         out1[r] = scale * v68;
         out2[r] = scale * v83;
         out3[r] = scale * v84;
@@ -229,7 +231,7 @@ INLINE double loss_taylor3_wide(const glo_call *call, int64_t first, int64_t las
     }
     return total;
 }
-INLINE double loss_taylor3_narrow(const glo_call *call, int64_t first, int64_t last, real scale, real *scratch) {
+INLINE double loss_taylor3_narrow(const glo_call *call, int64_t first, int64_t last, real unit, real *scratch) {
     const int n_classes = (int)call->classes; (void)n_classes;
     const real classes = R(call->classes); (void)classes; (void)scratch;
     const int64_t reduced = call->reduction != REDUCE_NONE; (void)reduced;
@@ -277,9 +279,11 @@ INLINE double loss_taylor3_narrow(const glo_call *call, int64_t first, int64_t l
         const int filled = last - r0 < LANES ? (int)(last - r0) : LANES;
         int64_t row[LANES];
         int on[LANES];
+        real scale[LANES];
         for (int i = 0; i < LANES; i++) {
             row[i] = r0 + (i < filled ? i : 0);
-            on[i] = i < filled && CLASS_INDEX(call, 1, row[i]) != call->ignore_index;
+            scale[i] = unit * WEIGHT(row[i]);
+            on[i] = i < filled && WEIGHT(row[i]) != 0 && CLASS_INDEX(call, 1, row[i]) != call->ignore_index;
         }
         turn_in(in0, row, row0, s0, n_classes, turned0);
         int v19[LANES];
@@ -473,30 +477,30 @@ INLINE double loss_taylor3_narrow(const glo_call *call, int64_t first, int64_t l
                 const real v59 = (v55 - v58[i]);
                 const real v60 = (v59 * v6);
                 const real v61 = (v60 * v8[i]);
-                turned_grad_z[c * LANES + i] = scale * v61;
+                turned_grad_z[c * LANES + i] = scale[i] * v61;
             }
         }
         turn_out(turned_grad_z, on, filled, n_classes, out0 + r0 * n_classes);
         for (int i = 0; i < filled; i++) {
-            const real value = on[i] ? v37[i] : R(0);
+            const real value = on[i] ? v37[i] * WEIGHT(r0 + i) : R(0);
             total += value;
             if (!reduced) call->loss[r0 + i] = value;
-            out1[r0 + i] = on[i] ? scale * v68[i] : R(0);
-            out2[r0 + i] = on[i] ? scale * v83[i] : R(0);
-            out3[r0 + i] = on[i] ? scale * v84 : R(0);
-            out4[r0 + i] = on[i] ? scale * v85[i] : R(0);
-            out5[r0 + i] = on[i] ? scale * v86[i] : R(0);
-            out6[r0 + i] = on[i] ? scale * v87[i] : R(0);
-            out7[r0 + i] = on[i] ? scale * v88[i] : R(0);
-            out8[r0 + i] = on[i] ? scale * v89[i] : R(0);
+            out1[r0 + i] = on[i] ? scale[i] * v68[i] : R(0);
+            out2[r0 + i] = on[i] ? scale[i] * v83[i] : R(0);
+            out3[r0 + i] = on[i] ? scale[i] * v84 : R(0);
+            out4[r0 + i] = on[i] ? scale[i] * v85[i] : R(0);
+            out5[r0 + i] = on[i] ? scale[i] * v86[i] : R(0);
+            out6[r0 + i] = on[i] ? scale[i] * v87[i] : R(0);
+            out7[r0 + i] = on[i] ? scale[i] * v88[i] : R(0);
+            out8[r0 + i] = on[i] ? scale[i] * v89[i] : R(0);
         }
     }
     return total;
 }
-static double loss_taylor3_block(const glo_call *call, int64_t first, int64_t last, real scale, real *scratch) {
+static double loss_taylor3_block(const glo_call *call, int64_t first, int64_t last, real unit, real *scratch) {
     if (IS_NARROW(call->classes))
-        return loss_taylor3_narrow(call, first, last, scale, scratch);
-    return loss_taylor3_wide(call, first, last, scale, scratch);
+        return loss_taylor3_narrow(call, first, last, unit, scratch);
+    return loss_taylor3_wide(call, first, last, unit, scratch);
 }
 int glo_taylor3(glo_call *call) {
     static const int class_inputs[] = {1};

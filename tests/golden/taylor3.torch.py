@@ -28,10 +28,9 @@ def launch_torch(inputs, params, wrt, scale, ignore_index):
     p_th6 = params[6].to(dtype)
     p_th7 = params[7].to(dtype)
     valid = (in1 != ignore_index)
-    in1 = torch.where(valid, in1, 0).to(torch.int64)
-    valid = valid[:, None]
-    if rows and not bool(((in1 >= 0) & (in1 < C)).all()):
-        raise IndexError(f"a class index is outside [0, {C})")
+    usable = valid & (in1 >= 0) & (in1 < C)
+    in1 = torch.where(usable, in1, 0).to(torch.int64)
+    usable, filler = usable[:, None], torch.where(valid, torch.nan, 0.0).to(dtype)[:, None]
     v0 = (classes * p_th1)
     v1 = (literal(1.0) - v0)
     v2 = (p_th2 * v1)
@@ -122,24 +121,24 @@ def launch_torch(inputs, params, wrt, scale, ignore_index):
     v59 = (v55 - v58)
     v60 = (v59 * v6)
     v61 = (v60 * v8)
-    loss = torch.where(valid, v37, 0.0).expand(rows, 1)[:, 0]
+    loss = torch.where(usable, v37, filler).expand(rows, 1)[:, 0]
     gradients = {}
     if 'z' in wrt:
-        gradients['z'] = torch.where(valid, (v61 * scale), 0.0).expand(rows, C).contiguous()
+        gradients['z'] = torch.where(usable, (v61 * scale), filler).expand(rows, C).contiguous()
     if 'th0' in wrt:
-        gradients['th0'] = torch.where(valid, (v68 * scale), 0.0).expand(rows, 1)[:, 0]
+        gradients['th0'] = torch.where(usable, (v68 * scale), filler).expand(rows, 1)[:, 0]
     if 'th1' in wrt:
-        gradients['th1'] = torch.where(valid, (v83 * scale), 0.0).expand(rows, 1)[:, 0]
+        gradients['th1'] = torch.where(usable, (v83 * scale), filler).expand(rows, 1)[:, 0]
     if 'th2' in wrt:
-        gradients['th2'] = torch.where(valid, (v84 * scale), 0.0).expand(rows, 1)[:, 0]
+        gradients['th2'] = torch.where(usable, (v84 * scale), filler).expand(rows, 1)[:, 0]
     if 'th3' in wrt:
-        gradients['th3'] = torch.where(valid, (v85 * scale), 0.0).expand(rows, 1)[:, 0]
+        gradients['th3'] = torch.where(usable, (v85 * scale), filler).expand(rows, 1)[:, 0]
     if 'th4' in wrt:
-        gradients['th4'] = torch.where(valid, (v86 * scale), 0.0).expand(rows, 1)[:, 0]
+        gradients['th4'] = torch.where(usable, (v86 * scale), filler).expand(rows, 1)[:, 0]
     if 'th5' in wrt:
-        gradients['th5'] = torch.where(valid, (v87 * scale), 0.0).expand(rows, 1)[:, 0]
+        gradients['th5'] = torch.where(usable, (v87 * scale), filler).expand(rows, 1)[:, 0]
     if 'th6' in wrt:
-        gradients['th6'] = torch.where(valid, (v88 * scale), 0.0).expand(rows, 1)[:, 0]
+        gradients['th6'] = torch.where(usable, (v88 * scale), filler).expand(rows, 1)[:, 0]
     if 'th7' in wrt:
-        gradients['th7'] = torch.where(valid, (v89 * scale), 0.0).expand(rows, 1)[:, 0]
+        gradients['th7'] = torch.where(usable, (v89 * scale), filler).expand(rows, 1)[:, 0]
     return loss, gradients

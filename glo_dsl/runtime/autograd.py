@@ -1,0 +1,157 @@
+"""A compiled loss as a function that PyTorch differentiates, as often as one likes.
+
+This file is also copied, as it stands, into every module that `glo-compile` writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from glo_dsl.runtime.layout import Layout
+from glo_dsl.runtime.spec import InputSpec, Number, Spec, Step
+
+Value = Number | None
+
+TENSOR = "tensor"
+"""Stands where a tensor is kept."""
+
+
+@dataclass(slots=True)
+class Call:
+    """A call without its tensors.
+
+    Its *values* are: weights of the rows or None, what a mean divides by or None, the inputs, the parameters.
+
+    Attributes:
+        wrt: names of what gradients are computed for, a subset of `spec.differentiable` in its order.
+        step: the kernel, ready for this call.
+        again: makes a step of PyTorch operations, whose gradients have gradients.
+    """
+
+    spec: Spec
+    layout: Layout
+    wrt: tuple[str, ...]
+    step: Step
+    again: Callable[[], Step]
+    reduction: str
+    ignore_index: int
+
+    def outcome(self, values: Sequence[Any], step: Step | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Loss and gradients as the kernel gives them."""
+        weights, divisor, *rest = values
+        count = len(self.spec.inputs)
+        rows = self.layout.rows(rest[:count])
+        return (step or self.step)(rows, rest[count:], self.ignore_index, weights, divisor)
+
+    def spread(self, gradients: Sequence[Tensor], upstream: Tensor, values: Sequence[Value]) -> list[Tensor | None]:
+        """What backward hands on: to each value its gradient times the upstream one, laid out and typed like it."""
+        entries: list[InputSpec | str] = [*self.spec.inputs, *(name for name, _ in self.spec.params)]
+        named = dict(zip(self.wrt, gradients))
+        found: list[Tensor | None] = [None, None]
+        for entry, value in zip(entries, values[2:]):
+            name = entry if isinstance(entry, str) else entry.name
+            if name not in named or not isinstance(value, Tensor):
+                found.append(None)
+                continue
+            scaled = times(named[name], upstream, self.reduction)
+            if isinstance(entry, str):
+                found.append(scaled.sum().to(value))
+            else:
+                found.append(self.layout.restore(entry, scaled, value.shape, value.dtype))
+        return found
+
+
+def times(gradient: Tensor, upstream: Tensor, reduction: str) -> Tensor:
+    """The gradient times the upstream one, rounded by nobody yet; the usual 1 costs nothing where it can be seen."""
+    if reduction == "none":
+        per_row = upstream.reshape(-1)
+        return gradient * (per_row[:, None] if gradient.dim() == 2 else per_row)
+    seen = type(upstream) is Tensor and upstream.device.type == "cpu" and not transformed()
+    if seen and not torch.is_grad_enabled() and upstream.item() == 1.0:
+        return gradient
+    return gradient * upstream
+
+
+def transformed() -> bool:
+    """Whether a transform of torch.func is at work, or a compiler reads along."""
+    return torch.compiler.is_compiling() or bool(torch._C._are_functorch_transforms_active())
+
+
+def differentiable(call: Call, values: Sequence[Value]) -> Tensor:
+    """The loss, with the kernel's gradients as its derivative.
+
+    These are computed with the loss, and kept. A derivative of higher order is computed by PyTorch operations.
+    """
+    if transformed():
+        found: Tensor = _Transformed.apply(call, *values)[0]  # type: ignore[no-untyped-call]
+        return found
+    loss: Tensor = _Loss.apply(call, *values)  # type: ignore[no-untyped-call]
+    return loss
+
+
+def _backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+    call: Call = ctx.call
+    saved = ctx.saved_tensors
+    count = len(call.wrt)
+    tensors = iter(saved[count:])
+    values = [next(tensors) if number is TENSOR else number for number in ctx.numbers]
+    gradients = saved[:count]
+    if torch.is_grad_enabled():  # create_graph=True
+        _, gradients = call.outcome(values, call.again())
+    return None, *call.spread(gradients, upstream, values)
+
+
+def _keep(ctx: Any, call: Call, values: Sequence[Value], gradients: Sequence[Tensor]) -> None:
+    ctx.call = call
+    ctx.numbers = [TENSOR if isinstance(v, Tensor) else v for v in values]
+    ctx.save_for_backward(*gradients, *[v for v in values if isinstance(v, Tensor)])
+
+
+class _Loss(torch.autograd.Function):
+    """The short way: in this form a function costs PyTorch half of what it costs in the other."""
+
+    @staticmethod
+    def forward(ctx: Any, call: Call, *values: Value) -> Tensor:
+        loss, gradients = call.outcome(values)
+        _keep(ctx, call, values, gradients)
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        return _backward(ctx, upstream)
+
+
+class _Transformed(torch.autograd.Function):
+    """The form that torch.func and torch.compile need."""
+
+    @staticmethod
+    def forward(call: Call, *values: Value) -> tuple[Tensor, ...]:
+        loss, gradients = call.outcome(values)
+        return loss, *gradients
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        ctx.mark_non_differentiable(*output[1:])
+        _keep(ctx, inputs[0], inputs[1:], output[1:])
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        return _backward(ctx, upstream)
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[int | None, ...], call: Call, *values: Value
+    ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+        """One call for each element of the mapped axis."""
+        outcomes = []
+        for n in range(info.batch_size):
+            each = [v.select(d, n) if isinstance(v, Tensor) and d is not None else v
+                    for v, d in zip(values, in_dims[1:])]  # fmt: skip
+            outcomes.append(_Transformed.apply(call, *each))  # type: ignore[no-untyped-call]
+        stacked = tuple(torch.stack(parts) for parts in zip(*outcomes))
+        return stacked, (0,) * len(stacked)
