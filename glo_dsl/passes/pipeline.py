@@ -15,6 +15,10 @@ from glo_dsl.passes.schedule import schedule
 from glo_dsl.passes.simplify import simplify
 
 
+ARGUMENTS = ("reduction", "ignore_index", "sample_weight", "dim", "wrt")
+"""What a call of a compiled loss takes besides inputs and parameters."""
+
+
 @dataclass(frozen=True, slots=True)
 class Derived:
     """The value of a loss and its gradients, simplified together."""
@@ -102,12 +106,18 @@ def check_filled(loss: Loss) -> None:
 
 
 def check_callable(loss: Loss) -> None:
-    """Refuses a loss that has a hole or cannot know the number of classes.
+    """Refuses a loss that has a hole, cannot know the number of classes, or takes a name of the call's own arguments.
 
     Raises:
-        GloError: which of the two.
+        GloError: which of the three.
     """
     check_filled(loss)
+    for parameter in loss.params:
+        if parameter.name in ARGUMENTS:
+            raise GloError(
+                f"parameter {parameter.name} of {loss.name} has the name of an argument that every call takes",
+                loss.span, "give it another name", loss.source,
+            )  # fmt: skip
     per_class = any(v.type.per_class and v.type.per_sample for v in loss.inputs)
     counted = any(v.type.kind == "class" or v.type.per_class for v in loss.inputs) or CLASSES in set(walk((loss.expr,)))
     if counted and not per_class:

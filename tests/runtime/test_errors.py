@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 import glo_dsl as glo
+from glo_dsl.passes.pipeline import ARGUMENTS
 from glo_dsl.runtime.contract import CompiledLoss
 
 Make = Callable[[str, str], CompiledLoss]
@@ -56,8 +58,16 @@ def test_a_loss_that_cannot_be_called() -> None:
     assert "triton" in str(caught.value)
     with pytest.raises(glo.GloError, match="hole"):
         glo.compile(glo.loads("loss f(z: real[C], t: class[C]) = sum(?f(z))")["f"])
+    with pytest.raises(glo.GloError, match="parameter dim of f has the name of an argument that every call takes"):
+        glo.compile(glo.loads("loss f(x: real; dim = 1) = dim * x")["f"])
     with pytest.raises(glo.GloError, match="number of classes"):
         glo.compile(glo.loads("loss f(x: real, w: shared real[C]) = x * sum(w)")["f"])
+
+
+def test_no_parameter_hides_behind_an_argument() -> None:
+    signatures = [inspect.signature(f).parameters for f in (CompiledLoss.__call__, CompiledLoss.value_and_grad)]
+    taken = {p.name for signature in signatures for p in signature.values() if p.kind == p.KEYWORD_ONLY}
+    assert taken == set(ARGUMENTS)
 
 
 def test_the_c_target_is_for_the_cpu(make: Make) -> None:
