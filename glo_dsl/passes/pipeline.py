@@ -14,7 +14,6 @@ from glo_dsl.passes.lower import lower
 from glo_dsl.passes.schedule import schedule
 from glo_dsl.passes.simplify import simplify
 
-
 ARGUMENTS = ("reduction", "ignore_index", "sample_weight", "dim", "wrt")
 """What a call of a compiled loss takes besides inputs and parameters."""
 

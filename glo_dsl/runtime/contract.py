@@ -101,6 +101,8 @@ class CompiledLoss:
         values = self._parameters(params)
         check_reduction(reduction)
         wrt = self._wanted(inputs, values) if torch.is_grad_enabled() else ()
+        if self._per_row is not None and reduction == "mean":
+            inputs = self._widened(inputs, wrt)
         layout, step, _ = self._prepared(inputs, wrt, reduction, dim)
         weights = divisor = None
         if sample_weight is not None or self._per_row is not None:
@@ -169,6 +171,14 @@ class CompiledLoss:
             if isinstance(value, Tensor) and (value.requires_grad or every):
                 names.append(name)
         return tuple(names)
+
+    def _widened(self, inputs: tuple[Tensor, ...], wrt: tuple[str, ...]) -> tuple[Tensor, ...]:
+        """What has a gradient by loss and divisor both, in float32 at least: their difference is rounded, not they."""
+        names = set(wrt) & set(self.spec.divisor)
+        return tuple(
+            t.to(torch.promote_types(t.dtype, torch.float32)) if i.name in names else t
+            for i, t in zip(self.spec.inputs, inputs)
+        )
 
     def _known(self, wrt: Sequence[str]) -> tuple[str, ...]:
         for name in wrt:

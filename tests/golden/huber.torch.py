@@ -28,7 +28,7 @@ def launch_torch(inputs, params, wrt, scale, ignore_index):
     v8 = (v3 - v7)
     v9 = (p_delta * v8)
     v10 = torch.where(v4, v6, v9)
-    v11 = torch.sign(v2)
+    v11 = torch.where(v2 == v2, torch.sign(v2), v2)
     v12 = (p_delta * v11)
     v13 = torch.where(v4, v2, v12)
     v14 = (-v13)
