@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from glo_dsl.runtime.spec import REDUCTIONS, InputSpec, Number, PerRow, Run, Spec, widest
+from glo_dsl.runtime.spec import REDUCTIONS, InputSpec, Number, PerRow, Run, Spec, counted, widest
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,17 @@ class CompiledLoss:
             if entry.name in found:
                 gradients[entry.name] = layout.restore(entry, found[entry.name], tensor.shape, tensor.dtype)
         return (loss.reshape(layout.shape) if reduction == "none" else loss), {name: gradients[name] for name in wanted}
+
+    def divisor(self, *inputs: Tensor, ignore_index: int = -100, dim: int = 1, **params: Number) -> Tensor:
+        """What the mean of a call divides by: the rows that count, or the sum of the loss's `per`; a scalar,
+        differentiable. Sums of several batches over the sum of their divisors are one mean."""
+        values = self._parameters(params)
+        rows, _ = self._rows(inputs, dim)
+        found = self._divisor(rows, values, ignore_index)
+        if found is not None:
+            return found
+        count = torch.as_tensor(counted(self.spec, rows, ignore_index), device=rows[0].device)
+        return torch.where(count > 0, count, 0)  # an empty batch is counted as NaN
 
     def _divisor(self, rows: tuple[Tensor, ...], values: tuple[Number, ...], ignore_index: int) -> Tensor | None:
         """What a mean divides by, or None where it counts rows."""

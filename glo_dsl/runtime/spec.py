@@ -89,7 +89,7 @@ def reducing(spec: Spec, launch: Launch, dtype: torch.dtype | None = None) -> Ru
         kind = dtype or widest(spec, inputs)
         scale = constant((1.0,), inputs[0], kind)
         if reduction == "mean":
-            scale = scale / (_counted(spec, inputs, ignore_index) if divisor is None else divisor.to(kind))
+            scale = scale / (counted(spec, inputs, ignore_index) if divisor is None else divisor.to(kind))
         loss, gradients = launch(inputs, constant(params, inputs[0], kind), wrt, scale, ignore_index)
         if reduction == "sum":
             loss = loss.sum()
@@ -105,7 +105,7 @@ def widest(spec: Spec, inputs: tuple[Tensor, ...]) -> torch.dtype:
     return torch.float64 if double else torch.float32
 
 
-def _counted(spec: Spec, inputs: tuple[Tensor, ...], ignore_index: int) -> Tensor | float:
+def counted(spec: Spec, inputs: tuple[Tensor, ...], ignore_index: int) -> Tensor | float:
     """How many rows count: a number, or a tensor on the device when rows may be ignored."""
     targets = [t for i, t in zip(spec.inputs, inputs) if i.kind == "class"]
     if not targets:
