@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from glo_dsl.runtime.contract import CompiledLoss, _Final
-from glo_dsl.runtime.spec import Number
+from glo_dsl.runtime.spec import InputSpec, Number
 
 LAYER = 3
 """Hidden states, weight and bias come before the inputs of the loss."""
@@ -46,26 +46,26 @@ class Chunks:
         with torch.no_grad(), torch.autocast(device.type, enabled=False):
             return _Walk(self, arguments, wanted).run(upstream)
 
-    def names(self) -> tuple[str, ...]:
-        """The loss's other inputs and its parameters."""
-        inputs = (e.name for n, e in enumerate(self.fn.spec.inputs) if n != self.place)
-        return (*inputs, *(name for name, _ in self.fn.spec.params))
+    @property
+    def others(self) -> tuple[InputSpec, ...]:
+        """The inputs of the loss that the layer does not compute."""
+        return tuple(e for n, e in enumerate(self.fn.spec.inputs) if n != self.place)
 
 
 class _Walk:
     """One walk over the rows."""
 
     def __init__(self, chunks: Chunks, arguments: Sequence[Any], wanted: Sequence[bool]) -> None:
-        self.chunks, self.wanted = chunks, wanted
-        spec = chunks.fn.spec
+        self.chunks, spec = chunks, chunks.fn.spec
         self.hidden, weight, bias = arguments[:LAYER]
         self.weight = _fit_for_products(weight.to(chunks.dtype))
         self.bias = None if bias is None else bias.to(chunks.dtype)
         self.rest = arguments[LAYER:]
-        self.split = [not e.shared for n, e in enumerate(spec.inputs) if n != chunks.place]
+        self.split = [not e.shared for e in chunks.others]
         self.logits = spec.inputs[chunks.place].name
         self.params = [name for name, _ in spec.params]
-        self.wrt = [name for name, want in zip(chunks.names(), wanted[LAYER:]) if want]
+        self.names = [*(e.name for e in chunks.others), *self.params]
+        self.wrt = [name for name, want in zip(self.names, wanted[LAYER:]) if want]
         self.layer = any(wanted[:LAYER])
         by_rows = [True, False, False, *self.split, *(False for _ in self.params)]
         self.gradients = [
@@ -133,7 +133,7 @@ class _Walk:
 
     def _others(self, found: dict[str, Tensor], part: slice) -> None:
         split = [*self.split, *(False for _ in self.params)]
-        for name, gradient, rows in zip(self.chunks.names(), self.gradients[LAYER:], split):
+        for name, gradient, rows in zip(self.names, self.gradients[LAYER:], split):
             if gradient is not None and rows:
                 gradient[part] = found[name]
             elif gradient is not None:
@@ -142,9 +142,7 @@ class _Walk:
     def _bad_class(self, error: IndexError) -> IndexError:
         """The error with the row of the call, where the kernel knows the row of the chunk."""
         classes = self.weight.shape[0]
-        for tensor, entry in zip(
-            self.rest, (e for n, e in enumerate(self.chunks.fn.spec.inputs) if n != self.chunks.place)
-        ):
+        for entry, tensor in zip(self.chunks.others, self.rest):
             if entry.kind == "class":
                 bad = ((tensor < 0) | (tensor >= classes)) & (tensor != self.chunks.ignore_index)
                 for row in bad.nonzero()[:1, 0].tolist():

@@ -18,8 +18,9 @@ from glo_dsl.runtime.spec import Number
 SHARE = 8
 """What exists of the logits at a time, gradients and copies included, is at most this part of all of them."""
 
-EFFICIENT = 128
-"""Rows below which a matrix product mostly waits for the weight, which every chunk reads anew."""
+EFFICIENT = {True: 192, False: 1024}
+"""Rows, on the CPU and elsewhere, below which a matrix product mostly waits for memory: every chunk reads the weight,
+and reads and writes its gradient."""
 
 
 def linear(loss: Loss | CompiledLoss, logits: str | None = None) -> LinearLoss:
@@ -70,7 +71,8 @@ class LinearLoss:
     Call it as `fused(hidden, weight, *inputs, linear_bias=None, reduction="mean", ignore_index=-100, chunk=None,
     **params)`: hidden is (..., H), weight (C, H) and linear_bias (C,), as `torch.nn.Linear` has them; `inputs` are
     the loss's other inputs in order: (...) per sample, (..., C) per class and (C,) if shared. `chunk` is the number of
-    rows that exist at a time; by default as many as have about the size of hidden, and a sixteenth of all at most.
+    rows of logits that exist at a time; by default so few that they take an eighth of the memory of all at most, with
+    their gradient, and no more than hidden where that is enough rows for fast matrix products.
 
     Everything real may require a gradient, parameters included; nothing is computed for what does not. "mean" and
     "sum" compute gradients along with the value and keep nothing else; "none" keeps its arguments and computes the
@@ -101,7 +103,7 @@ class LinearLoss:
         flat = self._flat(hidden, weight, inputs)
         states = hidden.reshape(-1, hidden.shape[-1])
         total = "none" if reduction == "none" else "sum"
-        rows = _rows_at_a_time(states, weight, chunk, 3 if total == "none" else 2)
+        rows = _rows_at_a_time(states, weight, chunk, dtype, total)
         chunks = Chunks(self.fn, self._place, total, ignore_index, rows, dtype)
         tensors = (states, weight, linear_bias, *flat, *numbers)
         if torch.is_grad_enabled() and any(isinstance(t, Tensor) and t.requires_grad for t in tensors):
@@ -173,12 +175,15 @@ def _check_layer(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> torch.d
     return hidden.dtype
 
 
-def _rows_at_a_time(states: Tensor, weight: Tensor, chunk: int | None, tensors: int) -> int:
-    """How many rows of logits exist at a time, where a chunk needs this many tensors of their size."""
+def _rows_at_a_time(states: Tensor, weight: Tensor, chunk: int | None, dtype: torch.dtype, reduction: str) -> int:
+    """How many rows of logits exist at a time."""
     if chunk is not None:
         if not isinstance(chunk, int) or chunk < 1:
             raise ValueError(f"chunk must be a positive number of rows, got {chunk!r}")
         return chunk
-    count, classes = states.shape[0], max(weight.shape[0], 1)
-    like_hidden = states.numel() // classes
-    return max(1, min(max(like_hidden, EFFICIENT), count // (SHARE * tensors)))
+    on_cpu = states.device.type == "cpu"
+    tensors = 3 if reduction == "none" else 2  # logits, their gradient, and that times what comes from above
+    if on_cpu and dtype.itemsize < torch.float32.itemsize:
+        tensors *= 3  # the kernel computes in float32, on copies
+    like_hidden = states.numel() // max(weight.shape[0], 1)
+    return max(1, min(max(like_hidden, EFFICIENT[on_cpu]), states.shape[0] // (SHARE * tensors)))
