@@ -42,8 +42,7 @@ class Chunks:
             The sum, or one loss per row; gradients shaped like their arguments, those of what all rows share in
             float32 or float64.
         """
-        device = next(a.device for a in arguments if isinstance(a, Tensor))
-        with torch.no_grad(), torch.autocast(device.type, enabled=False):
+        with torch.no_grad():
             return _Walk(self, arguments, wanted).run(upstream)
 
     @property
@@ -80,19 +79,30 @@ class _Walk:
         return torch.zeros(argument.shape, dtype=kind, device=self.hidden.device)
 
     def run(self, upstream: Tensor | None) -> tuple[Tensor, list[Tensor | None]]:
-        count, rows, losses = self.hidden.shape[0], self.chunks.rows, []
+        count, rows = self.hidden.shape[0], self.chunks.rows
         room = self.hidden.new_empty((min(count, rows), self.weight.shape[0]), dtype=self.chunks.dtype)
+        total = None
         for start in range(0, max(count, 1), rows):
             part = slice(start, min(start + rows, count))
             states = self.hidden[part].to(self.chunks.dtype)
             logits = _product(states, self.weight, self.bias, room[: states.shape[0]])
             loss, found = self._loss(logits, part, None if upstream is None else upstream[part])
-            losses.append(loss)
+            total = self._added(total, loss, part)
             if self.layer:
                 self._layer(found[self.logits], states, part)
             self._others(found, part)
-        loss = torch.cat(losses) if self.chunks.reduction == "none" else torch.stack(losses).sum()
-        return loss, self.gradients
+            del found, loss  # before the next chunk asks for as much
+        assert total is not None
+        return total, self.gradients
+
+    def _added(self, total: Tensor | None, loss: Tensor, part: slice) -> Tensor:
+        """The loss so far. It is kept in one place: small tensors left behind by every chunk would lie between the
+        large ones, and C's allocator could not use the room between them again."""
+        if self.chunks.reduction == "none":
+            total = loss.new_empty(self.hidden.shape[0]) if total is None else total
+            total[part] = loss
+            return total
+        return loss if total is None else total.add_(loss)
 
     def _loss(self, logits: Tensor, part: slice, upstream: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of a chunk, and its gradients by the logits and whatever else is wanted."""

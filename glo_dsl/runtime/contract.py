@@ -121,8 +121,17 @@ class CompiledLoss:
         return (loss.reshape(layout.shape) if reduction == "none" else loss), {name: gradients[name] for name in wanted}
 
     def divisor(self, *inputs: Tensor, ignore_index: int = -100, dim: int = 1, **params: Number) -> Tensor:
-        """What the mean of a call divides by: the rows that count, or the sum of the loss's `per`; a scalar,
-        differentiable. Sums of several batches over the sum of their divisors are one mean."""
+        """What the mean of a call divides by, a scalar: the rows that count, or the sum of the loss's `per`,
+        differentiable. The sums of several batches over the sum of their divisors are one mean.
+
+        Raises:
+            TypeError, ValueError: as a call does.
+
+        >>> import torch, glo_dsl as glo
+        >>> ce = glo.compile(glo.zoo["cross_entropy"])
+        >>> ce.divisor(torch.zeros(3, 2), torch.tensor([0, 1, -100]))
+        tensor(2)
+        """
         values = self._parameters(params)
         rows, _ = self._rows(inputs, dim)
         found = self._divisor(rows, values, ignore_index)

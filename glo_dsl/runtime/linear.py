@@ -31,7 +31,7 @@ def linear(loss: Loss | CompiledLoss, logits: str | None = None) -> LinearLoss:
         logits: the name of the input that the layer computes; by default the first real input per class.
 
     Raises:
-        GloError: the loss has no such input, or cannot be compiled.
+        GloError: the loss has no such input, or cannot be compiled. TypeError: `loss` is no loss.
 
     >>> import torch, glo_dsl as glo
     >>> fused = glo.linear(glo.zoo["cross_entropy"])
@@ -41,7 +41,7 @@ def linear(loss: Loss | CompiledLoss, logits: str | None = None) -> LinearLoss:
     tensor(1.3863, grad_fn=...)
     >>> loss.backward()
     >>> weight.grad[:, 0]
-    tensor([-0.2500, -0.2500, 0.5000, 0.5000])
+    tensor([-0.2500, -0.2500,  0.2500,  0.2500])
     """
     fn = compile(loss) if isinstance(loss, Loss) else loss
     if not isinstance(fn, CompiledLoss):

@@ -238,14 +238,21 @@ def test_what_is_frozen_costs_no_product(frozen: str, products: int, make: Make)
     assert loss.requires_grad == (products > 1)
 
 
-def test_a_parameter_learns_on_top_of_a_frozen_layer(make: Make) -> None:
+def test_a_parameter_learns_on_top_of_a_frozen_layer(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     hidden, weight, t = (a.detach() for a in layer(6, 3, 4))
     gamma = torch.tensor(2.0, requires_grad=True)
+    kernel, asked = CompiledLoss.value_and_grad, set()
+
+    def spy(self: CompiledLoss, *inputs: Tensor, wrt: list[str], **options: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        asked.update(wrt)
+        return kernel(self, *inputs, wrt=wrt, **options)
+
+    monkeypatch.setattr(CompiledLoss, "value_and_grad", spy)
     with Watched() as watched:
         glo.linear(make("focal", "torch"))(hidden, weight, t, chunk=2, gamma=gamma).backward()
     (want,) = torch.autograd.grad(make("focal", "torch")(F.linear(hidden, weight), t, gamma=gamma), [gamma])
     torch.testing.assert_close(gamma.grad, want)
-    assert watched.products == 3
+    assert watched.products == 3 and asked == {"gamma"}
 
 
 # Backward
