@@ -57,7 +57,7 @@ class _Walk:
     def __init__(self, chunks: Chunks, arguments: Sequence[Any], wanted: Sequence[bool]) -> None:
         self.chunks, spec = chunks, chunks.fn.spec
         self.hidden, weight, bias = arguments[:LAYER]
-        self.weight = _fit_for_products(weight.to(chunks.dtype))
+        self.weight = weight.to(chunks.dtype)
         self.bias = None if bias is None else bias.to(chunks.dtype)
         self.rest = arguments[LAYER:]
         self.split = [not e.shared for e in chunks.others]
@@ -158,11 +158,6 @@ class _Walk:
                 for row in bad.nonzero()[:1, 0].tolist():
                     return IndexError(f"class index {int(tensor[row])} in row {row} is outside [0, {classes})")
         return error
-
-
-def _fit_for_products(weight: Tensor) -> Tensor:
-    """The weight as matrix products read it, so that none copies it again for every chunk."""
-    return weight if 1 in weight.stride() else weight.contiguous()
 
 
 def _product(states: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor) -> Tensor:
