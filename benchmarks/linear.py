@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from cpu import EXAMPLES, PACKED, baikal, taylor3
+from cpu import EXAMPLES, PACKED, taylor3
 from measuring import machine
 from torch import Tensor
 
@@ -27,7 +27,6 @@ SHAPES = {"large": (4096, 1024, 50257), "small": (2048, 256, 8000)}
 CONTENDERS = {
     "cross_entropy": ("glo linear", "glo", "eager", "torch chunked"),
     "taylor3": ("glo linear", "glo", "eager"),
-    "baikal": ("glo linear", "glo", "eager"),
 }
 MEGABYTE = 1e6
 Step = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -58,7 +57,7 @@ def step_of(name: str, contender: str) -> Step:
         fn = glo.compile(loss)
         return lambda h, w, t: fn(F.linear(h, w), t)
     constants = [torch.tensor([loss.defaults[k] for k in PACKED[name]])] if name in PACKED else []
-    eager: Callable[..., Tensor] = {"cross_entropy": F.cross_entropy, "taylor3": taylor3, "baikal": baikal}[name]
+    eager: Callable[..., Tensor] = {"cross_entropy": F.cross_entropy, "taylor3": taylor3}[name]
     return lambda h, w, t: eager(F.linear(h, w), t, *constants)
 
 
