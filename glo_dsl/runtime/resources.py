@@ -6,7 +6,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from glo_codegen.program import Program
@@ -16,15 +16,14 @@ from glo_dsl.runtime.triton_compile import build_triton
 
 @dataclass(frozen=True)
 class Resources:
-    """Registers of a thread; bytes of its stack and other local memory; instructions that store a register there for
-    want of registers; bytes of shared memory of a block, the system's own included; threads of a block."""
+    """Registers of a thread; bytes of its stack and of its other local memory; instructions that store a register
+    there for want of registers; bytes of shared memory of a block, the system's own included."""
 
     registers: int
     stack: int
     local: int
     spills: int
     shared: int
-    threads: int
 
 
 def resources(program: Program, target: str, dtype: str = "float32", classes: int = 1000) -> Resources:
@@ -34,17 +33,26 @@ def resources(program: Program, target: str, dtype: str = "float32", classes: in
         GloError: as `compile_triton` does; there is no cuobjdump; the target is not NVIDIA's.
     """
     built = build_triton(program, target, dtype, classes)
-    if "cubin" not in built.asm:
-        raise GloError(f"the resources of {target} are not known", hint="choose a target cuda:NN")
+    code = built.asm.get("cubin")
+    if not isinstance(code, bytes):
+        raise GloError(f"the resources of {target} cannot be told", hint="choose a target cuda:NN")
+    found = usage(code)
+    return replace(found, shared=found.shared + built.shared)
+
+
+def usage(cubin: bytes) -> Resources:
+    """What machine code says of itself; the shared memory that a launch asks for is not in it.
+
+    Raises:
+        GloError: there is no cuobjdump, or it cannot read the code.
+    """
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
-        file.write(bytes(built.asm["cubin"]))  # type: ignore[arg-type]
+        file.write(cubin)
         file.flush()
-        usage, code = _dump("-res-usage", file.name), _dump("-sass", file.name)
-    found = {key: int(value) for key, value in re.findall(r"\b(REG|STACK|LOCAL|SHARED):(\d+)", usage)}
-    shared = built.shared + found["SHARED"]
-    return Resources(
-        found["REG"], found["STACK"], found["LOCAL"], len(re.findall(r"\bSTL\b", code)), shared, built.threads
-    )
+        report, code = _dump("-res-usage", file.name), _dump("-sass", file.name)
+    found = {key: int(value) for key, value in re.findall(r"\b(REG|STACK|LOCAL|SHARED):(\d+)", report)}
+    spills = len(re.findall(r"\bSTL\b", code))
+    return Resources(found["REG"], found["STACK"], found["LOCAL"], spills, found["SHARED"])
 
 
 def tool() -> Path | None:
@@ -70,9 +78,9 @@ def _dump(what: str, path: str) -> str:
 def table(rows: Iterable[tuple[str, Resources]]) -> str:
     """One line per target.
 
-    >>> print(table([("cuda:90", Resources(40, 0, 0, 0, 1040, 128))]), end="")
-    target      registers  stack  local  spills  shared  threads
-    cuda:90            40      0      0       0    1040      128
+    >>> print(table([("cuda:90", Resources(40, 0, 0, 0, 1040))]), end="")
+    target      registers  stack  local  spills  shared
+    cuda:90            40      0      0       0    1040
     """
     names = list(Resources.__dataclass_fields__)
     lines = [f"{'target':12}" + "  ".join(names)]

@@ -119,7 +119,7 @@ def _compile(program: Program, target: Any, dtype: str, classes: int) -> Built:
         symbol=facts.name,
         threads=facts.num_warps * target.warp_size,
         shared=facts.shared,
-        scratch=facts.global_scratch_size + facts.profile_scratch_size,
+        scratch=sum(getattr(facts, name, 0) for name in ("global_scratch_size", "profile_scratch_size")),
         fixed={name: value for name, value in fixed.items() if name not in tile},
         aligned=frozenset(names[n] for (n,) in attributes),
         tile=tile,
