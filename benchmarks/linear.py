@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from cpu import EXAMPLES, PACKED, taylor3
+from cpu import EXAMPLES, PACKED, baikal, taylor3
 from measuring import machine
 from torch import Tensor
 
@@ -26,6 +26,7 @@ import glo_dsl as glo
 SHAPES = {"large": (4096, 1024, 50257), "small": (2048, 256, 8000)}
 CONTENDERS = {
     "cross_entropy": ("glo linear", "glo", "eager", "torch chunked"),
+    "baikal": ("glo linear", "glo", "eager"),
     "taylor3": ("glo linear", "glo", "eager"),
 }
 MEGABYTE = 1e6
@@ -57,7 +58,7 @@ def step_of(name: str, contender: str) -> Step:
         fn = glo.compile(loss)
         return lambda h, w, t: fn(F.linear(h, w), t)
     constants = [torch.tensor([loss.defaults[k] for k in PACKED[name]])] if name in PACKED else []
-    eager: Callable[..., Tensor] = {"cross_entropy": F.cross_entropy, "taylor3": taylor3}[name]
+    eager: Callable[..., Tensor] = {"cross_entropy": F.cross_entropy, "baikal": baikal, "taylor3": taylor3}[name]
     return lambda h, w, t: eager(F.linear(h, w), t, *constants)
 
 
@@ -139,6 +140,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, help="write the results as JSON to this file")
     parser.add_argument("--quick", action="store_true", help="the small shape only, one round")
+    parser.add_argument("--loss", choices=list(CONTENDERS), help="only this loss; others stay as they are in the file")
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
@@ -149,13 +151,15 @@ def main() -> None:
     print(*(f"{key}: {value}" for key, value in facts.items()), sep="\n", end="\n\n")
     rows = []
     for shape in [SHAPES["small"]] if options.quick else SHAPES.values():
-        for name in CONTENDERS:
+        for name in [options.loss] if options.loss else CONTENDERS:
             found = compare(name, shape, 1 if options.quick else 3)
             rows += found
             print(*map(line, found), sep="\n", flush=True)
     facts["load after"] = os.getloadavg()[0]
     if options.out:
-        result = {"machine": facts, "rows": [asdict(row) for row in rows]}
+        old = json.loads(options.out.read_text())["rows"] if options.loss and options.out.exists() else []
+        kept = [row for row in old if row["loss"] != options.loss]
+        result = {"machine": facts, "rows": kept + [asdict(row) for row in rows]}
         options.out.write_text(json.dumps(result, indent=1) + "\n")
 
 

@@ -120,7 +120,7 @@ def _compile(program: Program, target: Any, dtype: str, classes: int) -> Built:
         threads=facts.num_warps * target.warp_size,
         shared=facts.shared,
         scratch=sum(getattr(facts, name, 0) for name in ("global_scratch_size", "profile_scratch_size")),
-        fixed={name: value for name, value in fixed.items() if name not in tile},
+        fixed=fixed,
         aligned=frozenset(names[n] for (n,) in attributes),
         tile=tile,
     )
