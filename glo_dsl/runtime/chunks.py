@@ -45,10 +45,10 @@ class Chunks:
         with torch.no_grad():
             return _Walk(self, arguments, wanted).run(upstream)
 
-    @property
-    def others(self) -> tuple[InputSpec, ...]:
-        """The inputs of the loss that the layer does not compute."""
-        return tuple(e for n, e in enumerate(self.fn.spec.inputs) if n != self.place)
+
+def others(fn: CompiledLoss, place: int) -> tuple[InputSpec, ...]:
+    """The inputs of a loss that the layer does not compute."""
+    return tuple(e for n, e in enumerate(fn.spec.inputs) if n != place)
 
 
 class _Walk:
@@ -60,10 +60,11 @@ class _Walk:
         self.weight = weight.to(chunks.dtype)
         self.bias = None if bias is None else bias.to(chunks.dtype)
         self.rest = arguments[LAYER:]
-        self.split = [not e.shared for e in chunks.others]
+        self.given = others(chunks.fn, chunks.place)
+        self.split = [not e.shared for e in self.given]
         self.logits = spec.inputs[chunks.place].name
         self.params = [name for name, _ in spec.params]
-        self.names = [*(e.name for e in chunks.others), *self.params]
+        self.names = [*(e.name for e in self.given), *self.params]
         self.wrt = [name for name, want in zip(self.names, wanted[LAYER:]) if want]
         self.layer = any(wanted[:LAYER])
         by_rows = [True, False, False, *self.split, *(False for _ in self.params)]
@@ -152,7 +153,7 @@ class _Walk:
     def _bad_class(self, error: IndexError) -> IndexError:
         """The error with the row of the call, where the kernel knows the row of the chunk."""
         classes = self.weight.shape[0]
-        for entry, tensor in zip(self.chunks.others, self.rest):
+        for entry, tensor in zip(self.given, self.rest):
             if entry.kind == "class":
                 bad = ((tensor < 0) | (tensor >= classes)) & (tensor != self.chunks.ignore_index)
                 for row in bad.nonzero()[:1, 0].tolist():

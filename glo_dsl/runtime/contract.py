@@ -137,7 +137,9 @@ class CompiledLoss:
         found = self._divisor(rows, values, ignore_index)
         if found is not None:
             return found
-        count = torch.as_tensor(counted(self.spec, rows, ignore_index), device=rows[0].device)
+        count = counted(self.spec, rows, ignore_index)
+        if isinstance(count, float):
+            count = torch.full((), count, device=rows[0].device)
         return torch.where(count > 0, count, 0)  # an empty batch is counted as NaN
 
     def _divisor(self, rows: tuple[Tensor, ...], values: tuple[Number, ...], ignore_index: int) -> Tensor | None:

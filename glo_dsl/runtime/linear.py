@@ -10,7 +10,7 @@ from torch import Tensor
 
 from glo_dsl.errors import GloError, did_you_mean
 from glo_dsl.lang.loss import Loss
-from glo_dsl.runtime.chunks import Chunks, Computed, Recomputed
+from glo_dsl.runtime.chunks import Chunks, Computed, Recomputed, others
 from glo_dsl.runtime.compile import compile
 from glo_dsl.runtime.contract import CompiledLoss, _check_reduction, _quotient
 from glo_dsl.runtime.spec import Number
@@ -18,9 +18,9 @@ from glo_dsl.runtime.spec import Number
 SHARE = 8
 """What exists of the logits at a time, gradients and copies included, is at most this part of all of them."""
 
-EFFICIENT = {True: 192, False: 1024}
-"""Rows, on the CPU and elsewhere, below which a matrix product mostly waits for memory: every chunk reads the weight,
-and reads and writes its gradient."""
+ENOUGH_ON_CPU, ENOUGH_ELSEWHERE = 192, 1024
+"""Rows below which a matrix product mostly waits for memory: every chunk reads the weight, and reads and writes its
+gradient."""
 
 
 def linear(loss: Loss | CompiledLoss, logits: str | None = None) -> LinearLoss:
@@ -87,7 +87,7 @@ class LinearLoss:
     def __init__(self, fn: CompiledLoss, place: int) -> None:
         self.fn = fn
         self._place = place
-        self._others = tuple(e for n, e in enumerate(fn.spec.inputs) if n != place)
+        self._others = others(fn, place)
 
     def __repr__(self) -> str:
         return f"<linear layer into {self.fn!r}>"
@@ -186,4 +186,5 @@ def _rows_at_a_time(states: Tensor, weight: Tensor, chunk: int | None, dtype: to
     if on_cpu and dtype.itemsize < torch.float32.itemsize:
         tensors *= 3  # the kernel computes in float32, on copies
     like_hidden = states.numel() // max(weight.shape[0], 1)
-    return max(1, min(max(like_hidden, EFFICIENT[on_cpu]), states.shape[0] // (SHARE * tensors)))
+    enough = ENOUGH_ON_CPU if on_cpu else ENOUGH_ELSEWHERE
+    return max(1, min(max(like_hidden, enough), states.shape[0] // (SHARE * tensors)))
