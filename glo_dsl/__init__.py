@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
     zoo: Zoo
     from glo_dsl.runtime.compile import compile as compile
+    from glo_dsl.runtime.linear import linear as linear
 
 __version__ = "0.1.0"
 __all__ = [
-    "Diagnostic", "GloError", "Loss", "Span", "__version__", "compile", "diagnose", "gradient", "latex", "load",
-    "loads", "read", "show", "zoo",
+    "Diagnostic", "GloError", "Loss", "Span", "__version__", "compile", "diagnose", "gradient", "latex", "linear",
+    "load", "loads", "read", "show", "zoo",
 ]  # fmt: skip
 
 
@@ -121,6 +122,10 @@ def __getattr__(name: str) -> Any:
         from glo_dsl.runtime.compile import compile
 
         return compile
+    if name == "linear":
+        from glo_dsl.runtime.linear import linear
+
+        return linear
     if name == "zoo":
         from glo_dsl.passes.zoo import Zoo
 

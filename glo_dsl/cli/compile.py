@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,20 +28,27 @@ def compile_command(
     file: Annotated[Path, typer.Argument(help="The .glo file.", show_default=False)],
     loss: Annotated[str, typer.Option(help="Which loss of the file; needed when there are several.")] = "",
     emit: Annotated[str, typer.Option(help="tree, ir, gradient, latex, program, triton, ttir, ttgir, ptx, cubin, "
-                                           "amdgcn, hsaco, c, torch. Without it: a standalone Python module.")] = "",
-    target: Annotated[str, typer.Option(help="cpu, cuda:80, cuda:90, cuda:100, hip:gfx942 ... (no GPU needed).")] = "",
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Where to write; else standard output.")] = None,
+                                           "amdgcn, hsaco, c, torch, resources (registers, spills and shared memory "
+                                           "of a GPU kernel). Without it: a standalone Python module.")] = "",
+    target: Annotated[str, typer.Option(help="cpu, cuda:80, cuda:90, cuda:100, hip:gfx942 ... (no GPU needed); "
+                                             "for resources several, with commas.")] = "",
+    output: Annotated[str, typer.Option("-o", "--output", help="Where to write; else standard output. A cubin into a "
+                                        "directory comes with a C header, and the same as JSON, to launch it.")] = "",
     classes: Annotated[int, typer.Option(help="Number of classes to size a GPU kernel for.", min=1)] = 1000,
     dtype: Annotated[str, typer.Option(help="Type of the inputs of a GPU kernel.")] = "float32",
 ) -> None:  # fmt: skip
     """Compile a loss: by default to a Python module that needs torch and triton alone."""
     chosen = choose(read_losses(file), file, loss)
     stage = emit or (_stage_of(target) if target else "")
-    if stage in MACHINE:
+    if stage == "cubin" and (output.endswith(os.sep) or Path(output or "-").is_dir()):
+        _ahead_of_time(chosen, target or _default_target(stage), classes, dtype, Path(output))
+    elif stage in MACHINE:
         write(_machine_code(chosen, stage, target or _default_target(stage), classes, dtype), output, stage)
+    elif stage == "resources":
+        write(_resources(chosen, target or _default_target(stage), classes, dtype), output, stage)
     elif stage:
         if stage not in TEXTS:
-            known = [*TEXTS, *MACHINE]
+            known = [*TEXTS, *MACHINE, "resources"]
             raise GloError(
                 f"nothing is called {stage} here", hint=did_you_mean(stage, known) or f"choose: {', '.join(known)}"
             )
@@ -69,19 +77,19 @@ def choose(losses: dict[str, Loss], file: Path, name: str) -> Loss:
     return next(iter(losses.values()))
 
 
-def write(result: str | bytes, output: Path | None, what: str) -> None:
+def write(result: str | bytes, output: str | Path, what: str) -> None:
     """Text to standard output or a file, machine code to a file.
 
     Raises:
         GloError: the file cannot be written, or machine code has nowhere to go.
     """
-    if output is None:
+    if not output:
         if isinstance(result, bytes):
             raise GloError(f"a {what} is binary", hint=f"write it to a file: -o kernel.{what}")
         sys.stdout.write(result)
         return
     try:
-        output.write_bytes(result if isinstance(result, bytes) else result.encode())
+        Path(output).write_bytes(result if isinstance(result, bytes) else result.encode())
     except OSError as error:
         raise GloError(f"cannot write {output}: {error.strerror}") from None
 
@@ -102,6 +110,29 @@ def _machine_code(loss: Loss, stage: str, target: str, classes: int, dtype: str)
     from glo_dsl.runtime.triton_compile import compile_triton
 
     return compile_triton(whole_program(loss), target, stage, dtype, classes)
+
+
+def _ahead_of_time(loss: Loss, target: str, classes: int, dtype: str, folder: Path) -> None:
+    """The cubin, and how to launch it, into a directory, which is made if it has to be."""
+    from glo_dsl.passes.pipeline import whole_program
+    from glo_dsl.runtime.aot import as_json, compile_ahead, header
+
+    kernel, code = compile_ahead(whole_program(loss), target, dtype, classes)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise GloError(f"cannot make {folder}: {error.strerror}") from None
+    write(code, folder / f"{loss.name}.cubin", "cubin")
+    write(header(kernel, glo_dsl.__version__), folder / f"{loss.name}.h", "header")
+    write(as_json(kernel), folder / f"{loss.name}.json", "JSON")
+
+
+def _resources(loss: Loss, targets: str, classes: int, dtype: str) -> str:
+    from glo_dsl.passes.pipeline import whole_program
+    from glo_dsl.runtime.resources import resources, table
+
+    program, names = whole_program(loss), [target.strip() for target in targets.split(",")]
+    return table((name, resources(program, name, dtype, classes)) for name in names)
 
 
 def _tree(loss: Loss) -> str:

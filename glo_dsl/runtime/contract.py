@@ -17,7 +17,7 @@ from glo_dsl.runtime.autograd import Call, differentiable, transformed
 from glo_dsl.runtime.layout import Layout, layout_of
 from glo_dsl.runtime.library import Entry, Library
 from glo_dsl.runtime.module import LossModule
-from glo_dsl.runtime.spec import REDUCTIONS, Kernel, Number, PerRow, Spec, Step, counts, widest
+from glo_dsl.runtime.spec import REDUCTIONS, Kernel, Number, PerRow, Spec, Step, counted, counts, widest
 
 PLAIN = (Tensor, torch.nn.Parameter)
 """Tensors whose memory a kernel may read; others are a tracer's."""
@@ -172,6 +172,31 @@ class CompiledLoss:
                 names.append(name)
         return tuple(names)
 
+    def divisor(
+        self, *inputs: Tensor, ignore_index: int = -100, sample_weight: Tensor | None = None, dim: int = 1,
+        **params: Number,
+    ) -> Tensor:  # fmt: skip
+        """What the mean of a call divides by, a scalar: the rows that count, or the sum of the loss's `per`,
+        times `sample_weight`; differentiable. The sums of several batches over the sum of their divisors are one mean.
+
+        Raises:
+            TypeError, ValueError: as a call does.
+
+        >>> import torch, glo_dsl as glo
+        >>> ce = glo.compile(glo.zoo["cross_entropy"])
+        >>> ce.divisor(torch.zeros(3, 2), torch.tensor([0, 1, -100]))
+        tensor(2)
+        """
+        values, layout = self._parameters(params), layout_of(self.spec, inputs, dim)
+        rows = layout.rows(inputs)
+        _, found = self._weights(rows, values, ignore_index, layout, sample_weight, "mean")
+        if found is not None:
+            return found
+        count = counted(self.spec, rows, ignore_index)
+        if isinstance(count, float):
+            count = torch.full((), count, device=rows[0].device)
+        return torch.where(count > 0, count, 0)  # an empty batch is counted as NaN
+
     def _widened(self, inputs: tuple[Tensor, ...], wrt: tuple[str, ...]) -> tuple[Tensor, ...]:
         """What has a gradient by loss and divisor both, in float32 at least: their difference is rounded, not they."""
         names = set(wrt) & set(self.spec.divisor)
@@ -311,10 +336,10 @@ def _reduced(each: Tensor, weights: Tensor | None, divisor: Tensor | None, layou
     weighted = each if weights is None else each * weights
     if reduction == "none":
         return weighted.reshape(layout.shape)
-    return weighted.sum() if divisor is None else _quotient(weighted.sum(), divisor)
+    return weighted.sum() if divisor is None else quotient(weighted.sum(), divisor)
 
 
-def _quotient(total: Tensor, divisor: Tensor) -> Tensor:
+def quotient(total: Tensor, divisor: Tensor) -> Tensor:
     """A mean; where there is nothing to divide by it is NaN, and its gradient 0, as with a divisor that is counted."""
     nothing = divisor == 0
     return torch.where(nothing, math.nan, total / torch.where(nothing, 1.0, divisor))

@@ -109,7 +109,7 @@ def reducing(spec: Spec, launch: Launch, dtype: torch.dtype | None = None, check
             kind = dtype or widest(spec, inputs)
             scale = constant((1.0,), inputs[0], kind)
             if reduction == "mean":
-                scale = scale / (_counted(spec, inputs, ignore_index) if divisor is None else divisor.to(kind))
+                scale = scale / (counted(spec, inputs, ignore_index) if divisor is None else divisor.to(kind))
             loss, found = launch(tuple(inputs), constant(tuple(params), inputs[0], kind), wrt, scale, ignore_index)
             gradients = tuple([found[name] for name in wrt])
             if weights is not None:
@@ -158,7 +158,7 @@ def _refuse_bad_classes(spec: Spec, inputs: Sequence[Tensor], ignore_index: int)
                 raise IndexError(f"class index {int(tensor[row])} in row {row} is outside [0, {classes})")
 
 
-def _counted(spec: Spec, inputs: Sequence[Tensor], ignore_index: int) -> Tensor | float:
+def counted(spec: Spec, inputs: Sequence[Tensor], ignore_index: int) -> Tensor | float:
     """How many rows count: a number, or a tensor on the device when rows may be ignored."""
     valid = counts(spec, inputs, ignore_index)
     if valid is not None:

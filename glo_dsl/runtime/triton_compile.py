@@ -6,6 +6,7 @@ import importlib.util
 import os
 import re
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -30,6 +31,30 @@ KINDS: dict[str, tuple[str, ...]] = {
 DTYPES = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "float64": "fp64"}
 
 
+@dataclass(frozen=True)
+class Built:
+    """A kernel as Triton built it.
+
+    Attributes:
+        asm: every stage by its kind, the last of them the machine code.
+        symbol: what the kernel is called in it.
+        threads: of a block. shared: bytes of shared memory that a launch asks for. scratch: bytes of global memory
+            that a block needs besides its arguments.
+        fixed: arguments that are compiled in, and so not passed, with their values.
+        aligned: arguments that the kernel takes to be multiples of 16.
+        tile: how much of the batch a block holds.
+    """
+
+    asm: dict[str, bytes | str]
+    symbol: str
+    threads: int
+    shared: int
+    scratch: int
+    fixed: dict[str, int]
+    aligned: frozenset[str]
+    tile: dict[str, int]
+
+
 def compile_triton(
     program: Program, target: str, kind: str, dtype: str = "float32", classes: int = 1000
 ) -> bytes | str:
@@ -45,17 +70,26 @@ def compile_triton(
     >>> compile_triton(program, "cuda:90", "cubin")[:4]  # doctest: +SKIP
     b'\\x7fELF'
     """
-    back_end, arch, lanes = _known("target", target, TARGETS)
-    _known("dtype", dtype, DTYPES)
+    back_end, _, _ = _known("target", target, TARGETS)
     if kind not in KINDS[back_end]:
         raise GloError(f"no {kind} for {target}", hint=f"choose one of {', '.join(KINDS[back_end])}")
+    code = build_triton(program, target, dtype, classes).asm[kind]
+    return _without_locations(code) if isinstance(code, str) else code
+
+
+def build_triton(program: Program, target: str, dtype: str = "float32", classes: int = 1000) -> Built:
+    """The same with everything that a launch has to know.
+
+    Raises:
+        GloError: as `compile_triton` does.
+    """
+    back_end, arch, lanes = _known("target", target, TARGETS)
+    _known("dtype", dtype, DTYPES)
     if os.environ.get("TRITON_INTERPRET", "0") not in ("", "0"):
         raise GloError("Triton's interpreter is on, which compiles nothing", hint="unset TRITON_INTERPRET")
     from triton.backends.compiler import GPUTarget
 
-    compiled = _compile(program, GPUTarget(back_end, arch, lanes), dtype, classes)
-    code: bytes | str = compiled.asm[kind]
-    return _without_locations(code) if isinstance(code, str) else code
+    return _compile(program, GPUTarget(back_end, arch, lanes), dtype, classes)
 
 
 def _known(what: str, word: str, choices: dict[str, Any]) -> Any:
@@ -65,7 +99,7 @@ def _known(what: str, word: str, choices: dict[str, Any]) -> Any:
     return choices[word]
 
 
-def _compile(program: Program, target: Any, dtype: str, classes: int) -> Any:
+def _compile(program: Program, target: Any, dtype: str, classes: int) -> Built:
     import triton
     from triton import knobs
     from triton.compiler import ASTSource
@@ -78,7 +112,18 @@ def _compile(program: Program, target: Any, dtype: str, classes: int) -> Any:
         signature, fixed, attributes = _specialization(program, dtype, classes, tile)
         kernel = getattr(module, kernel_name(program))
         source = ASTSource(fn=kernel, signature=signature, constexprs=fixed, attrs=attributes)
-        return triton.compile(source, target=target, options=options)
+        compiled = triton.compile(source, target=target, options=options)
+    facts, names = compiled.metadata, list(signature)
+    return Built(
+        asm=compiled.asm,
+        symbol=facts.name,
+        threads=facts.num_warps * target.warp_size,
+        shared=facts.shared,
+        scratch=sum(getattr(facts, name, 0) for name in ("global_scratch_size", "profile_scratch_size")),
+        fixed=fixed,
+        aligned=frozenset(names[n] for (n,) in attributes),
+        tile=tile,
+    )
 
 
 def _load(text: str, folder: Path) -> ModuleType:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from glo_dsl.runtime.build_c import compiler
+from glo_dsl.runtime.resources import tool
 from tests.cli.conftest import Run
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -48,6 +51,47 @@ def test_targets_need_no_gpu(run: Run, tmp_path: Path, words: tuple[str, ...], s
     done = run("glo-compile", FOCAL, *words, "-o", "out")
     assert done.returncode == 0, done.stderr.decode()
     assert (tmp_path / "out").read_bytes().lstrip()[: len(start)] == start
+
+
+@pytest.mark.parametrize(("file", "classes"), [("focal", 1000), ("focal", 1024), ("huber", 1)])
+def test_a_cubin_in_a_directory_comes_with_what_a_launch_has_to_know(
+    run: Run, tmp_path: Path, file: str, classes: int
+) -> None:
+    done = run("glo-compile", EXAMPLES / f"{file}.glo", "--target", "cuda:90", "--classes", classes, "-o", "new/out/")
+    assert done.returncode == 0, done.stderr.decode()
+    folder = tmp_path / "new" / "out"
+    assert {path.name for path in folder.iterdir()} == {f"{file}.cubin", f"{file}.h", f"{file}.json"}
+    kernel = json.loads((folder / f"{file}.json").read_text())
+    assert kernel["symbol"].encode() in (folder / f"{file}.cubin").read_bytes()
+    multiples = {p["name"]: p["multiple_of"] for p in kernel["parameters"]}
+    assert "in_t_row_stride" not in multiples and multiples["loss_ptr"] == 16  # compiled in; aligned
+    assert multiples.get("in_z_row_stride") == (None if file == "huber" else 16 if classes == 1024 else 1)
+    (folder / "use.c").write_text(f'#include "{file}.h"\nint n = GLO_{file.upper()}_THREADS;\n')
+    flags = ["-fsyntax-only", "-std=c99", "-Wall", "-Wextra", "-Werror"]
+    checked = subprocess.run([compiler()[0], *flags, "use.c"], cwd=folder, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_a_directory_is_no_place_for_what_is_no_cubin(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for words in (("--target", "cpu", "-o", "."), ("--target", "cuda:90", "-o", "file/")):
+        done = run("glo-compile", FOCAL, *words)
+        assert done.returncode == 1 and b"cannot " in done.stderr
+
+
+def test_resources(run: Run) -> None:
+    if tool() is None:
+        pytest.skip("this Triton ships no cuobjdump")
+    done = run("glo-compile", FOCAL, "--emit", "resources", "--target", "cuda:80, cuda:90")
+    assert done.returncode == 0, done.stderr.decode()
+    head, *rows = done.stdout.decode().splitlines()
+    assert head.split() == ["target", "registers", "stack", "local", "spills", "shared"]
+    assert [row.split()[0] for row in rows] == ["cuda:80", "cuda:90"]
+    for row in rows:
+        registers, stack, local, spills, shared = map(int, row.split()[1:])
+        assert 16 < registers <= 128 and stack == local == spills == 0 < shared
+    refused = run("glo-compile", FOCAL, "--emit", "resources", "--target", "hip:gfx942")
+    assert refused.returncode == 1 and b"choose a target cuda:NN" in refused.stderr
 
 
 USE = """

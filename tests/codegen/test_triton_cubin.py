@@ -6,7 +6,6 @@ Compilation runs in one process of its own, for the others have Triton's interpr
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +18,7 @@ from glo_dsl.ir.ops import UNKNOWN, Op
 from glo_dsl.ir.table import OPS
 from glo_dsl.lang.definitions import losses_of
 from glo_dsl.passes.pipeline import compile_program, differentiable
+from glo_dsl.runtime.resources import tool, usage
 from glo_dsl.runtime.triton_compile import compile_triton
 
 EXAMPLES = sorted(p for p in (Path(__file__).parents[2] / "examples").glob("*.glo") if "?" not in p.read_text())
@@ -116,14 +116,10 @@ def test_maximum_propagates_nan(compiled: Path) -> None:
 @pytest.mark.parametrize("classes", [10, 1000])
 @pytest.mark.parametrize("name", [p.stem for p in EXAMPLES])
 def test_no_example_spills(compiled: Path, name: str, classes: int) -> None:
-    triton = pytest.importorskip("triton")
-    tool = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
-    if not tool.exists():
+    if tool() is None:
         pytest.skip("this Triton ships no cuobjdump")
-    cubin = compiled / f"{name}.{classes}.cubin"
-    report = subprocess.run([tool, "-res-usage", cubin], capture_output=True, text=True, check=True).stdout
-    usage = {key: int(value) for key, value in re.findall(r"(REG|STACK|LOCAL):(\d+)", report)}
-    assert usage["STACK"] == usage["LOCAL"] == 0 < usage["REG"] <= 128
+    used = usage((compiled / f"{name}.{classes}.cubin").read_bytes())
+    assert used.stack == used.local == used.spills == 0 < used.registers <= 128
 
 
 @pytest.mark.parametrize(
