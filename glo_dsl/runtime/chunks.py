@@ -19,7 +19,7 @@ LAYER = 3
 @dataclass(frozen=True)
 class Chunks:
     """What does not change from chunk to chunk: the loss, which of its inputs the layer computes, how it is reduced
-    ("sum" or "none"), the rows of a chunk and the dtype of the logits."""
+    ("sum" or "none"), the rows of a chunk, the dtype of the logits, and for a sum the weight of each row, if any."""
 
     fn: CompiledLoss
     place: int
@@ -27,6 +27,7 @@ class Chunks:
     ignore_index: int
     rows: int
     dtype: torch.dtype
+    weights: Tensor | None = None
 
     def run(
         self, arguments: Sequence[Tensor | Number | None], wanted: Sequence[bool], upstream: Tensor | None = None
@@ -114,9 +115,11 @@ class _Walk:
         wrt = [self.logits, *self.wrt] if self.layer else self.wrt
         try:
             if upstream is None:
+                weights = None if chunks.weights is None else chunks.weights[part]
                 return fn.value_and_grad(
-                    *inputs, wrt=wrt, reduction=chunks.reduction, ignore_index=chunks.ignore_index, **params
-                )
+                    *inputs, wrt=wrt, reduction=chunks.reduction, ignore_index=chunks.ignore_index,
+                    sample_weight=weights, **params,
+                )  # fmt: skip
             named = {e.name: t.detach() for e, t in zip(fn.spec.inputs, inputs)}
             named |= {name: p.detach() for name, p in params.items() if isinstance(p, Tensor)}
             leaves = [named[name].requires_grad_() for name in wrt]

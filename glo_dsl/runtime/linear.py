@@ -68,11 +68,12 @@ def _place(fn: CompiledLoss, name: str | None) -> int:
 class LinearLoss:
     """A loss of `hidden @ weight.T + linear_bias`, computed chunk by chunk of rows, value and gradients at once.
 
-    Call it as `fused(hidden, weight, *inputs, linear_bias=None, reduction="mean", ignore_index=-100, chunk=None,
-    **params)`: hidden is (..., H), weight (C, H) and linear_bias (C,), as `torch.nn.Linear` has them; `inputs` are
-    the loss's other inputs in order: (...) per sample, (..., C) per class and (C,) if shared. `chunk` is the number of
-    rows of logits that exist at a time; by default so few that they take an eighth of the memory of all at most, with
-    their gradient, and no more than hidden where that is enough rows for fast matrix products.
+    Call it as `fused(hidden, weight, *inputs, linear_bias=None, reduction="mean", ignore_index=-100,
+    sample_weight=None, chunk=None, **params)`: hidden is (..., H), weight (C, H) and linear_bias (C,), as
+    `torch.nn.Linear` has them; `inputs` are the loss's other inputs in order: (...) per sample, (..., C) per class and
+    (C,) if shared. `chunk` is the number of rows of logits that exist at a time; by default so few that they take an
+    eighth of the memory of all at most, with their gradient, and no more than hidden where that is enough rows for
+    fast matrix products. The rest is as in a call of the loss.
 
     Everything real may require a gradient, parameters included; nothing is computed for what does not. "mean" and
     "sum" compute gradients along with the value and keep nothing else; "none" keeps its arguments and computes the
@@ -93,8 +94,9 @@ class LinearLoss:
         return f"<linear layer into {self.fn!r}>"
 
     def __call__(
-        self, hidden: Tensor, weight: Tensor, *inputs: Tensor, linear_bias: Tensor | None = None,
-        reduction: str = "mean", ignore_index: int = -100, chunk: int | None = None, **params: Number,
+        self, hidden: Tensor, weight: Tensor, /, *inputs: Tensor, linear_bias: Tensor | None = None,
+        reduction: str = "mean", ignore_index: int = -100, sample_weight: Tensor | None = None,
+        chunk: int | None = None, **params: Number,
     ) -> Tensor:  # fmt: skip
         """The loss: a scalar for "mean" and "sum", one value per sample, shaped like them, for "none"."""
         check_reduction(reduction)
@@ -102,17 +104,23 @@ class LinearLoss:
         dtype = _check_layer(hidden, weight, linear_bias)
         flat = self._flat(hidden, weight, inputs)
         states = hidden.reshape(-1, hidden.shape[-1])
-        total = "none" if reduction == "none" else "sum"
+        weights = None if sample_weight is None else _weights(sample_weight, hidden)
+        by_row = reduction == "none" or (weights is not None and weights.requires_grad)
+        total = "none" if by_row else "sum"
         rows = _rows_at_a_time(states, weight, chunk, dtype, total)
-        chunks = Chunks(self.fn, self._place, total, ignore_index, rows, dtype)
+        chunks = Chunks(self.fn, self._place, total, ignore_index, rows, dtype, None if by_row else weights)
         tensors = (states, weight, linear_bias, *flat, *numbers)
         if torch.is_grad_enabled() and any(isinstance(t, Tensor) and t.requires_grad for t in tensors):
             function = Recomputed if total == "none" else Computed
             loss: Tensor = function.apply(chunks, *tensors)  # type: ignore[no-untyped-call]
         else:
             loss, _ = chunks.run(tensors, [False] * len(tensors))
+        if by_row and weights is not None:
+            loss = loss * weights
+        if by_row and reduction != "none":
+            loss = loss.sum()
         if reduction == "mean":
-            return quotient(loss, self._divisor(states, weight, flat, ignore_index, params))
+            return quotient(loss, self._divisor(states, weight, flat, ignore_index, weights, params))
         return loss.reshape(hidden.shape[:-1]) if reduction == "none" else loss
 
     def _flat(self, hidden: Tensor, weight: Tensor, inputs: Sequence[Tensor]) -> list[Tensor]:
@@ -135,8 +143,9 @@ class LinearLoss:
         return flat
 
     def _divisor(
-        self, states: Tensor, weight: Tensor, flat: Sequence[Tensor], ignore_index: int, params: dict[str, Any]
-    ) -> Tensor:
+        self, states: Tensor, weight: Tensor, flat: Sequence[Tensor], ignore_index: int, weights: Tensor | None,
+        params: dict[str, Any],
+    ) -> Tensor:  # fmt: skip
         """What the mean divides by; it must not depend on the logits, for they never exist together."""
         spec = self.fn.spec
         logits = spec.inputs[self._place].name
@@ -147,7 +156,17 @@ class LinearLoss:
             )
         inputs = list(flat)
         inputs.insert(self._place, states.new_zeros(()).expand(states.shape[0], weight.shape[0]))  # one number
-        return self.fn.divisor(*inputs, ignore_index=ignore_index, **params)
+        return self.fn.divisor(*inputs, ignore_index=ignore_index, sample_weight=weights, **params)
+
+
+def _weights(given: Tensor, hidden: Tensor) -> Tensor:
+    """The weight of each row."""
+    batch = hidden.shape[:-1]
+    try:
+        return torch.as_tensor(given, device=hidden.device).expand(batch).reshape(-1)
+    except RuntimeError:
+        shapes = f"{tuple(given.shape)}, which does not fit the samples: {tuple(batch)}"
+        raise ValueError(f"sample_weight has shape {shapes}") from None
 
 
 def _check_layer(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> torch.dtype:

@@ -67,8 +67,9 @@ class Call:
     def fused(self, chunk: int | None) -> tuple[Tensor, dict[str, Tensor | None]]:
         given = self.leaves()
         loss = glo.linear(self.fn, self.logits)(
-            given["hidden"], given["weight"], *self.others(given), linear_bias=given.get("bias"), chunk=chunk,
-            **self.options, **{name: given[name] for name in self.params},
+            given["layer hidden"], given["layer weight"], *self.others(given),
+            linear_bias=given.get("layer bias"), chunk=chunk, sample_weight=given.get("sample_weight"), **self.options,
+            **{name: given[name] for name in self.params},
         )  # fmt: skip
         return self.outcome(loss, given)
 
@@ -77,8 +78,9 @@ class Call:
         given = self.leaves(torch.float64)
         inputs = self.others(given)
         place = next(n for n, e in enumerate(fn.spec.inputs) if e.name == self.logits)
-        inputs.insert(place, F.linear(given["hidden"], given["weight"], given.get("bias")))
-        loss = fn(*inputs, dim=-1, **self.options, **{name: given[name] for name in self.params})
+        inputs.insert(place, F.linear(given["layer hidden"], given["layer weight"], given.get("layer bias")))
+        params = {name: given[name] for name in self.params}
+        loss = fn(*inputs, dim=-1, sample_weight=given.get("sample_weight"), **self.options, **params)
         return self.outcome(loss, given)
 
     def others(self, given: dict[str, Any]) -> list[Tensor]:
@@ -118,17 +120,19 @@ def calls(draw: st.DrawFn, fn: CompiledLoss, dtype: torch.dtype) -> Call:
 
     able = [e.name for e in fn.spec.inputs if e.kind == "real" and e.rows and not e.shared]
     logits = draw(st.sampled_from(able))
-    tensors = {"hidden": real(*batch, width), "weight": real(classes, width)}
+    tensors = {"layer hidden": real(*batch, width), "layer weight": real(classes, width)}
     if draw(st.booleans()):
-        tensors["bias"] = real(classes)
+        tensors["layer bias"] = real(classes)
     tensors |= {e.name: given_input(e) for e in fn.spec.inputs if e.name != logits}
+    if draw(st.booleans()):
+        tensors["sample_weight"] = real(*draw(st.sampled_from([batch, ()])), positive=True)
     params = {name: draw(st.sampled_from([1.5, torch.tensor(0.75), torch.tensor([3.0])])) for name, _ in fn.spec.params}
     params = {name: value for name, value in params.items() if draw(st.booleans())}
     reduction = draw(st.sampled_from(["mean", "sum", "none"]))
     upstream = torch.randn(batch if reduction == "none" else (), generator=generator, dtype=torch.float64)
-    frozen = draw(st.sets(st.sampled_from(["hidden", "weight", "bias"])))
+    frozen = draw(st.sets(st.sampled_from(["layer hidden", "layer weight", "layer bias"])))
     if draw(st.booleans()):  # together: every other set of gradients is another kernel to build
-        frozen |= {name for name in (*tensors, *params) if name not in ("hidden", "weight", "bias")}
+        frozen |= {name for name in (*tensors, *params) if not name.startswith("layer ")}
     options = {"reduction": reduction, "ignore_index": -7}
     return Call(fn, logits, tensors, params, options, frozenset(frozen), upstream)
 
