@@ -43,14 +43,35 @@ class Plan:
         return [name for name in self.step if name in wanted]
 
 
+def recomputing(program: Program) -> Plan:
+    """The plan that keeps nothing: every pass computes what it needs from its loads."""
+    home = {step.out: n for n, phase in enumerate(program.phases) for step in phase.row}
+    return Plan(home, {step.out: step for phase in program.phases for step in phase.row}, {})
+
+
+def live_values(program: Program) -> int:
+    """How many values per class a pass that keeps nothing holds at once, at most: its sums, and what is still used."""
+    plan = recomputing(program)
+    return max((_live(plan, phase, n) for n, phase in enumerate(program.phases) if phase.passes), default=0)
+
+
+def _live(plan: Plan, phase: Phase, number: int) -> int:
+    needed = plan.needed(phase, number)
+    last = {name: len(needed) for name in [r.arg for r in phase.reductions] + [s.value for s in phase.stores]}
+    for place, name in reversed(list(enumerate(needed))):
+        step = plan.step[name]
+        for argument in step.args if isinstance(step, Instr) else ():
+            last.setdefault(argument, place)
+    alive = (sum(1 for n in needed[: place + 1] if last.get(n, 0) > place) for place in range(len(needed)))
+    return len(phase.reductions) + max(alive, default=0)
+
+
 def plan_of(program: Program) -> Plan:
     """Finds the costly values that are used after the pass that computes them."""
-    home = {step.out: n for n, phase in enumerate(program.phases) for step in phase.row}
-    step = {step.out: step for phase in program.phases for step in phase.row}
-    plan = Plan(home, step, {})
+    plan = recomputing(program)
     for n, phase in enumerate(program.phases):
         for name in plan.needed(phase, n, deep=True):
-            if home[name] < n and _costly(step[name]):
+            if plan.home[name] < n and _costly(plan.step[name]):
                 plan.scratch.setdefault(name, len(plan.scratch))
     return plan
 

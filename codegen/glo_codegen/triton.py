@@ -14,10 +14,11 @@ from glo_codegen.text import Lines
 from glo_codegen.triton_helpers import helpers_of
 from glo_codegen.triton_launch import add_launch, add_tile, kernel_name, tiled
 from glo_codegen.triton_spell import add_start, add_stores, kernel, masked, spelled, title
+from glo_codegen.triton_stream import add_streaming
 
 
 def emit_triton(program: Program) -> str:
-    """The text of a module that imports torch and triton only, with `{name}_kernel` and `launch`.
+    """The text of a module that imports torch and triton only, with a kernel for each family and `launch`.
 
     Raises:
         ValueError: no input tells how many rows there are, or how many classes where that matters.
@@ -30,6 +31,9 @@ def emit_triton(program: Program) -> str:
     lines.add("")
     _resident(program, lines)
     lines.add("", "")
+    if tiled(program):
+        add_streaming(program, lines)
+        lines.add("", "")
     add_tile(program, lines)
     lines.add("", "")
     add_launch(program, lines)

@@ -73,10 +73,10 @@ def _compile(program: Program, target: Any, dtype: str, classes: int) -> Any:
     with tempfile.TemporaryDirectory(prefix="glo-") as folder, knobs.compilation.scope():
         knobs.compilation.disable_line_info = True  # the lines are those of a temporary file
         module = _load(emit_triton(program), Path(folder))
-        tile = dict(module._tile(classes) if tiled(program) else module.TILE)
-        options = {"num_warps": tile.pop("num_warps")}
+        kernel, tile = module._tile(classes) if tiled(program) else (getattr(module, kernel_name(program)), module.TILE)
+        options = {"num_warps": tile["num_warps"]}
+        tile = {name: size for name, size in tile.items() if name not in options}
         signature, fixed, attributes = _specialization(program, dtype, classes, tile)
-        kernel = getattr(module, kernel_name(program))
         source = ASTSource(fn=kernel, signature=signature, constexprs=fixed, attrs=attributes)
         return triton.compile(source, target=target, options=options)
 

@@ -75,13 +75,100 @@ def baikal_kernel(
     tl.store(loss_ptr + row, tl.where(usable, v16, filler), mask=row_mask)
 
 
+@triton.jit(do_not_specialize=["ignore_index", "rows"])
+def baikal_stream_kernel(
+    in_z_ptr, in_z_row_stride, in_z_class_stride,
+    in_t_ptr, in_t_row_stride,
+    scale_ptr, loss_ptr,
+    grad_z_ptr,
+    ignore_index, rows, classes,
+    ROWS: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Loss and gradients, times scale; a gradient whose pointer is None costs nothing."""
+    row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
+    row_mask = row < rows
+    scale = tl.load(scale_ptr)
+    n_classes = tl.cast(classes, tl.float32)
+    v19 = -1.0 / n_classes
+
+    # An ignored row yields 0; a class index out of range makes its row NaN.
+    index_t = tl.load(in_t_ptr + row * in_t_row_stride, mask=row_mask, other=0).to(tl.int64)
+    ignored = index_t == ignore_index
+    usable = row_mask & (ignored == 0) & (index_t >= 0) & (index_t < classes)
+    filler = tl.where(ignored, 0.0, float("nan"))
+
+    at_z = in_z_ptr + row * in_z_row_stride
+
+    # Phase 1 of 3: max over classes.
+    v9 = tl.where(usable, index_t, -1).to(tl.int32)
+    v10 = tl.load(at_z + v9.to(tl.int64) * in_z_class_stride, mask=usable, other=0).to(tl.float32)
+    lanes_v1 = tl.full([ROWS, BLOCK], float("-inf"), tl.float32)
+    for start in range(0, classes, BLOCK):
+        col = start + tl.arange(0, BLOCK)[None, :]
+        col_mask = col < classes
+        mask = row_mask & col_mask
+        v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
+        lanes_v1 = _max(lanes_v1, tl.where(col_mask, v0, float("-inf")))
+    v1 = tl.reduce(lanes_v1, 1, _max, keep_dims=True)
+
+    # Phase 2 of 3: sum over classes.
+    v11 = v10 - v1
+    lanes_v3 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
+    lanes_v5 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
+    for start in range(0, classes, BLOCK):
+        col = start + tl.arange(0, BLOCK)[None, :]
+        col_mask = col < classes
+        mask = row_mask & col_mask
+        v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
+        v2 = v0 - v1
+        v4 = tl.exp(v2)
+        lanes_v3 = lanes_v3 + tl.where(col_mask, v2, 0.0)
+        lanes_v5 = lanes_v5 + tl.where(col_mask, v4, 0.0)
+    v3 = tl.sum(lanes_v3, 1, keep_dims=True)
+    v5 = tl.sum(lanes_v5, 1, keep_dims=True)
+
+    # Phase 3 of 3: grad_z.
+    v6 = tl.log(v5)
+    v7 = n_classes * v6
+    v8 = v3 - v7
+    v12 = v6 - v11
+    v13 = tl.exp(v12)
+    v14 = v8 - v13
+    v15 = v14 / n_classes
+    v16 = -v15
+    v20 = v13 * v19
+    v23 = 1.0 / v5
+    v25 = -1.0 + v20
+    for start in range(0, classes, BLOCK):
+        col = start + tl.arange(0, BLOCK)[None, :]
+        col_mask = col < classes
+        mask = row_mask & col_mask
+        v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
+        v17 = col == v9
+        v18 = tl.where(v17, 1.0, 0.0)
+        v2 = v0 - v1
+        v4 = tl.exp(v2)
+        v21 = v18 * v20
+        v22 = v21 + v19
+        v24 = v4 * v23
+        v26 = v24 * v25
+        v27 = v22 - v26
+        if grad_z_ptr is not None:
+            scaled = tl.where(usable, v27 * scale, filler)
+            tl.store(grad_z_ptr + row * classes + col, scaled.to(grad_z_ptr.dtype.element_ty), mask=mask)
+
+    tl.store(loss_ptr + row, tl.where(usable, v16, filler), mask=row_mask)
+
+
 def _tile(classes):
-    """Rows and classes that a program holds: one whole row, or as many short ones as make 1024 values."""
-    if classes > 131072:
-        raise ValueError(f"{classes} classes: a row of more than 131072 does not fit one program")
+    """The kernel for rows of that many classes, and the rows and classes that a program holds at a time: one
+    whole row, or as many short ones as make 1024 values; of a long one a block."""
+    if classes > 16384:
+        return baikal_stream_kernel, {"ROWS": 1, "BLOCK": 8192, "num_warps": 16}
     block = triton.next_power_of_2(max(classes, 1))
     rows = max(1, 1024 // block)
-    return {"ROWS": rows, "BLOCK": block, "num_warps": min(max(rows * block // 512, 4), 16)}
+    warps = min(max(rows * block // 512, 4), 16)
+    return baikal_kernel, {"ROWS": rows, "BLOCK": block, "num_warps": warps}
 
 
 def launch(inputs, params, wrt, scale, ignore_index=-100):
@@ -100,10 +187,10 @@ def launch(inputs, params, wrt, scale, ignore_index=-100):
     device = in_z.device
     loss = torch.empty(rows, dtype=torch.float32, device=device)
     grad_z = torch.empty((rows, classes), dtype=in_z.dtype, device=device) if "z" in wrt else None
-    tile = _tile(classes)
+    kernel, tile = _tile(classes)
     if rows > 0:
         with torch.cuda.device_of(loss):
-            baikal_kernel[(triton.cdiv(rows, tile["ROWS"]),)](
+            kernel[(triton.cdiv(rows, tile["ROWS"]),)](
                 in_z, in_z.stride(0), in_z.stride(-1),
                 in_t, in_t.stride(0),
                 scale, loss,
