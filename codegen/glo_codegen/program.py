@@ -115,6 +115,12 @@ class Phase:
         """Whether the row has to be walked at all."""
         return bool(self.row or self.reductions or self.stores)
 
+    @property
+    def ends(self) -> str:
+        """What it is for, in words."""
+        ends = [f"{r.op.name} over classes" for r in self.reductions] + [s.output for s in self.stores]
+        return ", ".join(dict.fromkeys(ends)) or "per sample"
+
 
 @dataclass(frozen=True, slots=True)
 class Program:

@@ -97,9 +97,7 @@ def _rows(program: Program, lines: Lines) -> None:
 
 def title(program: Program, number: int) -> str:
     """A comment that says what a phase is for."""
-    phase = program.phases[number]
-    ends = [f"{r.op.name} over classes" for r in phase.reductions] + [s.output for s in phase.stores]
-    return f"# Phase {number + 1} of {len(program.phases)}: {', '.join(dict.fromkeys(ends)) or 'per sample'}."
+    return f"# Phase {number + 1} of {len(program.phases)}: {program.phases[number].ends}."
 
 
 def spelled(program: Program, step: Step) -> str:

@@ -26,21 +26,24 @@ DEFAULT_STAGE = {"cpu": "c", "cuda": "cubin", "hip": "hsaco"}
 def compile_command(
     file: Annotated[Path, typer.Argument(help="The .glo file.", show_default=False)],
     loss: Annotated[str, typer.Option(help="Which loss of the file; needed when there are several.")] = "",
-    emit: Annotated[str, typer.Option(help="tree, ir, gradient, latex, program, triton, ttir, ttgir, ptx, cubin, "
-                                           "amdgcn, hsaco, c, torch. Without it: a standalone Python module.")] = "",
+    emit: Annotated[str, typer.Option(help="tree, ir, gradient, latex, program, traffic, triton, ttir, ttgir, ptx, "
+                                           "cubin, amdgcn, hsaco, c, torch. Without it: a standalone Python module. "
+                                           "traffic: what each kernel family reads and writes, pass by pass.")] = "",
     target: Annotated[str, typer.Option(help="cpu, cuda:80, cuda:90, cuda:100, hip:gfx942 ... (no GPU needed).")] = "",
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Where to write; else standard output.")] = None,
     classes: Annotated[int, typer.Option(help="Number of classes to size a GPU kernel for.", min=1)] = 1000,
-    dtype: Annotated[str, typer.Option(help="Type of the inputs of a GPU kernel.")] = "float32",
+    dtype: Annotated[str, typer.Option(help="Type of the real inputs, for traffic and GPU kernels.")] = "float32",
 ) -> None:  # fmt: skip
     """Compile a loss: by default to a Python module that needs torch and triton alone."""
     chosen = choose(read_losses(file), file, loss)
     stage = emit or (_stage_of(target) if target else "")
     if stage in MACHINE:
         write(_machine_code(chosen, stage, target or _default_target(stage), classes, dtype), output, stage)
+    elif stage == "traffic":
+        write(_traffic(chosen, dtype), output, stage)
     elif stage:
         if stage not in TEXTS:
-            known = [*TEXTS, *MACHINE]
+            known = [*TEXTS, "traffic", *MACHINE]
             raise GloError(
                 f"nothing is called {stage} here", hint=did_you_mean(stage, known) or f"choose: {', '.join(known)}"
             )
@@ -102,6 +105,15 @@ def _machine_code(loss: Loss, stage: str, target: str, classes: int, dtype: str)
     from glo_dsl.runtime.triton_compile import compile_triton
 
     return compile_triton(whole_program(loss), target, stage, dtype, classes)
+
+
+def _traffic(loss: Loss, dtype: str) -> str:
+    from glo_codegen.traffic import BYTES, emit_traffic
+    from glo_dsl.passes.pipeline import whole_program
+
+    if dtype not in BYTES:
+        raise GloError(f"unknown dtype {dtype}", hint=did_you_mean(dtype, BYTES) or f"choose one of {', '.join(BYTES)}")
+    return emit_traffic(whole_program(loss), dtype)
 
 
 def _tree(loss: Loss) -> str:
