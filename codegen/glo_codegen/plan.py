@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from glo_codegen.program import Instr, Load, Phase, Program, Step
+from glo_codegen.program import Instr, Load, Operand, Phase, Program, Step
 
 COSTLY = 8
 """From this cost on, storing and reloading a value beats computing it again."""
@@ -27,9 +28,16 @@ class Plan:
 
         `deep`: as if every costly value had a scratch row.
         """
-        wanted: set[str] = set()
         roots = [r.arg for r in phase.reductions] + [s.value for s in phase.stores]
         roots += [name for name in self.scratch if self.home[name] == number]
+        found = {
+            n for n, s in self.step.items() if self.home[n] < number and (n in self.scratch or (deep and _costly(s)))
+        }
+        return self.behind(roots, found)
+
+    def behind(self, roots: Iterable[Operand], found: Collection[str] = ()) -> list[str]:
+        """The values per class among `roots` and those they are computed from, in order; not what is behind `found`."""
+        wanted: set[str] = set()
         stack = [name for name in roots if isinstance(name, str) and name in self.step]
         while stack:
             name = stack.pop()
@@ -37,8 +45,7 @@ class Plan:
                 continue
             wanted.add(name)
             step = self.step[name]
-            found = self.home[name] < number and (name in self.scratch or (deep and _costly(step)))
-            if isinstance(step, Instr) and not found:
+            if isinstance(step, Instr) and name not in found:
                 stack.extend(a for a in step.args if isinstance(a, str) and a in self.step)
         return [name for name in self.step if name in wanted]
 

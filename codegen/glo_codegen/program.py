@@ -82,12 +82,21 @@ class Instr:
 
 
 @dataclass(frozen=True, slots=True)
+class Follow:
+    """How a sum depends on a maximum of its own pass: where that grows by d, the sum shrinks by exp(-degree * d)."""
+
+    maximum: str
+    degree: float
+
+
+@dataclass(frozen=True, slots=True)
 class Reduce:
-    """`out = op over classes of arg`."""
+    """`out = op over classes of arg`, which may contain a maximum that is found in the same pass."""
 
     out: str
     op: Spelled
     arg: Operand
+    follow: Follow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +141,8 @@ class Program:
         uniform: code that depends on parameters and the class count only.
         results: per-sample outputs: the loss, gradients of per-sample inputs, gradients of parameters.
         gradients: names of the inputs and parameters that have a gradient here.
+        walked: the same for a target that reads a row once in every pass rather than once: in fewer passes, with sums
+            that follow a maximum. None where there are none to save.
     """
 
     name: str
@@ -142,6 +153,7 @@ class Program:
     phases: tuple[Phase, ...]
     results: tuple[tuple[str, Operand], ...]
     gradients: tuple[str, ...]
+    walked: Program | None = None
 
     @property
     def by_rows(self) -> bool:

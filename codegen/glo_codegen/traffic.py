@@ -43,10 +43,10 @@ def traffic(program: Program, dtype: str) -> dict[str, list[Pass]]:
         reads = [i.name for i in program.inputs]
         return {"elementwise": [_pass(program, 0, reads, [output for output, _ in program.results], sizes)]}
     in_c = _sizes(program, max(dtype, "float32", key=lambda name: BYTES[name]))  # the caller widens half precision
-    kept, once, recomputed = plan_of(program), _once(program), _streaming(program)
+    kept, once, walked = plan_of(program), _once(program), program.walked or program
     return {
         "resident": [_pass(program, n, reads, _stored(program, n), sizes) for n, reads in enumerate(once)],
-        "streaming": [_pass(program, n, reads, _stored(program, n), sizes) for n, reads in enumerate(recomputed)],
+        "streaming": [_pass(walked, n, r, _stored(walked, n), sizes) for n, r in enumerate(_streaming(walked))],
         "c": [_pass(program, n, *_with_scratch(program, kept, n), in_c) for n in range(len(program.phases))],
     }
 

@@ -52,6 +52,8 @@ def _check(program: Program) -> None:
 def _spellings(program: Program) -> Iterator[str]:
     yield from (step.op.triton for step in program.steps() if isinstance(step, Instr))
     yield from (reduction.op.triton for phase in program.phases for reduction in phase.reductions)
+    if program.walked:
+        yield from _spellings(program.walked)
 
 
 def _resident(program: Program, lines: Lines) -> None:

@@ -57,7 +57,7 @@ def sizes(program: Program) -> tuple[int, int]:
 
     Both follow from how many values per class are alive at once, for what does not fit the registers is spilled.
     """
-    values = REGISTERS // (1 + live_values(program))  # 1 for the column
+    values = REGISTERS // (1 + live_values(program.walked or program))  # 1 for the column
     each = 2 ** min(max(values.bit_length() - 1, 1), 4)
     return 2 * LANES * each, LANES * each
 

@@ -1,16 +1,20 @@
 """The streaming family: a Triton kernel that walks its rows in blocks of classes, once for each phase that passes.
 
 It takes any number of classes. A value per class is computed again from its loads in every pass that needs it;
-a reduction accumulates lane by lane, in tiles [ROWS, BLOCK], and becomes one number per row at the end of its loop.
+a reduction accumulates lane by lane, in tiles [ROWS, BLOCK], and becomes one number per row at the end of its loop. A
+maximum that sums of its own pass follow is one number per row throughout; where it grows, they are scaled.
 """
 
 from __future__ import annotations
 
 from glo_codegen.plan import Plan, recomputing
-from glo_codegen.program import Phase, Program
+from glo_codegen.program import Phase, Program, Reduce
 from glo_codegen.text import Lines
 from glo_codegen.triton_launch import stream_name
-from glo_codegen.triton_spell import IDENTITY, add_start, add_stores, kernel, masked, spelled, title
+from glo_codegen.triton_spell import IDENTITY, add_start, add_stores, kernel, masked, operand, spelled, title
+
+LANES, LARGEST = "lanes_", "largest_"
+"""Before the name of a reduction: its accumulator lane by lane, or a maximum so far that sums follow."""
 
 COMBINE = {"sum": "{0} + {1}", "max": "_max({0}, {1})", "min": "_min({0}, {1})"}
 """How a reduction takes up one more block, lane by lane."""
@@ -18,6 +22,7 @@ COMBINE = {"sum": "{0} + {1}", "max": "_max({0}, {1})", "min": "_min({0}, {1})"}
 
 def add_streaming(program: Program, lines: Lines) -> None:
     """The kernel for rows of any length."""
+    program = program.walked or program
     plan = recomputing(program)
     with kernel(program, stream_name(program), lines):
         lines.add(
@@ -33,13 +38,61 @@ def add_streaming(program: Program, lines: Lines) -> None:
 
 
 def _pass(program: Program, plan: Plan, phase: Phase, number: int, lines: Lines) -> None:
-    for r in phase.reductions:
-        lines.add(f"lanes_{r.out} = tl.full([ROWS, BLOCK], {IDENTITY[r.op.name]}, tl.float32)")
+    followed = {r.follow.maximum: r for r in phase.reductions if r.follow}
+    maxima = [r for r in phase.reductions if r.out in followed]
+    others = [r for r in phase.reductions if r.out not in followed]
+    lines.add(*(f"{LARGEST}{r.out} = tl.full([ROWS, 1], {IDENTITY['max']}, tl.float32)" for r in maxima))
+    for r in others:
+        lines.add(f"{LANES}{r.out} = tl.full([ROWS, BLOCK], {IDENTITY[r.op.name]}, tl.float32)")
     with lines.block("for start in range(0, classes, BLOCK):"):
         lines.add("col = start + tl.arange(0, BLOCK)[None, :]", "col_mask = col < classes")
         lines.add("mask = row_mask & col_mask")
-        lines.add(*(spelled(program, plan.step[name]) for name in plan.needed(phase, number)))
-        for r in phase.reductions:
-            lines.add(f"lanes_{r.out} = {COMBINE[r.op.name].format(f'lanes_{r.out}', masked(r))}")
+        first = plan.behind([r.arg for r in maxima])
+        lines.add(*(spelled(program, plan.step[name]) for name in first))
+        for r in maxima:
+            _grow(r, lines)
+        needed = [name for name in plan.needed(phase, number) if name not in first]
+        lines.add(*(spelled(program, plan.step[name]) for name in needed))
+        for r in others:
+            lines.add(f"{LANES}{r.out} = {COMBINE[r.op.name].format(_so_far(r), masked(r))}")
         add_stores(program, phase, lines)
-    lines.add(*(f"{r.out} = {r.op.triton.format(f'lanes_{r.out}')}" for r in phase.reductions))
+    lines.add(*(f"{r.out} = {LARGEST}{r.out}" for r in maxima))
+    lines.add(*(f"{r.out} = {_total(r)}" for r in others))
+
+
+def _grow(maximum: Reduce, lines: Lines) -> None:
+    """Takes a block into a maximum that sums follow; as long as all is -inf they are computed with 0 in its place."""
+    name = maximum.out
+    lines.add(
+        f"before_{name} = {LARGEST}{name}",
+        f"{LARGEST}{name} = _max(before_{name}, {maximum.op.triton.format(masked(maximum))})",
+        f'{name} = tl.where({LARGEST}{name} == float("-inf"), 0.0, {LARGEST}{name})',
+        f"shrink_{name} = tl.where({LARGEST}{name} == before_{name}, 1.0, tl.exp(before_{name} - {LARGEST}{name}))",
+    )
+
+
+def _so_far(reduction: Reduce) -> str:
+    """What has been collected, as it would be had the maximum been known from the start."""
+    lanes = f"{LANES}{reduction.out}"
+    if reduction.follow is None or reduction.follow.degree == 0:
+        return lanes
+    shrink, degree = f"shrink_{reduction.follow.maximum}", reduction.follow.degree
+    return f"{lanes} * {_power(shrink, degree)}"
+
+
+def _power(factor: str, degree: float) -> str:
+    """
+    >>> _power("x", 1.0), _power("x", 2.0), _power("x", 0.5)
+    ('x', '(x * x)', 'tl.exp2(0.5 * tl.log2(x))')
+    """
+    if degree == int(degree) and degree <= 4:
+        return factor if degree == 1 else f"({' * '.join([factor] * int(degree))})"
+    return f"tl.exp2({operand(degree)} * tl.log2({factor}))"
+
+
+def _total(reduction: Reduce) -> str:
+    """One number per row; with no maximum but -inf to follow there is none, as exp(-inf - -inf) has none."""
+    total = reduction.op.triton.format(f"{LANES}{reduction.out}")
+    if reduction.follow is None:
+        return total
+    return f'tl.where({reduction.follow.maximum} == float("-inf"), float("nan"), {total})'

@@ -30,7 +30,7 @@ def loss_of(text: str) -> Loss:
 
 
 def program_of(loss: Loss) -> Program:
-    return compile_program(loss, [v.name for v in differentiable(loss)])
+    return compile_program(loss, [v.name for v in differentiable(loss)], walked=True)
 
 
 def batch(loss: Loss, rows: int, classes: int, dtype: torch.dtype = torch.float32, seed: int = 0) -> tuple[Tensor, ...]:

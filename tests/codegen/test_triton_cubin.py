@@ -54,7 +54,7 @@ assert "gl" + "o-" not in (folder / "cuda_90.ttgir").read_text()
 
 def program_of(text: str) -> Program:
     (loss,) = losses_of(text).values()
-    return compile_program(loss, [v.name for v in differentiable(loss)])
+    return compile_program(loss, [v.name for v in differentiable(loss)], walked=True)
 
 
 def use(op: Op) -> str:

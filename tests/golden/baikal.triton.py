@@ -99,46 +99,36 @@ def baikal_stream_kernel(
 
     at_z = in_z_ptr + row * in_z_row_stride
 
-    # Phase 1 of 3: max over classes.
+    # Phase 1 of 3: max over classes, sum over classes.
     v9 = tl.where(usable, index_t, -1).to(tl.int32)
     v10 = tl.load(at_z + v9.to(tl.int64) * in_z_class_stride, mask=usable, other=0).to(tl.float32)
-    lanes_v1 = tl.full([ROWS, BLOCK], float("-inf"), tl.float32)
-    for start in range(0, classes, BLOCK):
-        col = start + tl.arange(0, BLOCK)[None, :]
-        col_mask = col < classes
-        mask = row_mask & col_mask
-        v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
-        lanes_v1 = _max(lanes_v1, tl.where(col_mask, v0, float("-inf")))
-    v1 = tl.reduce(lanes_v1, 1, _max, keep_dims=True)
-
-    # Phase 2 of 3: sum over classes.
-    v11 = v10 - v1
-    lanes_v3 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
+    largest_v1 = tl.full([ROWS, 1], float("-inf"), tl.float32)
     lanes_v5 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
     for start in range(0, classes, BLOCK):
         col = start + tl.arange(0, BLOCK)[None, :]
         col_mask = col < classes
         mask = row_mask & col_mask
         v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
+        before_v1 = largest_v1
+        largest_v1 = _max(before_v1, tl.reduce(tl.where(col_mask, v0, float("-inf")), 1, _max, keep_dims=True))
+        v1 = tl.where(largest_v1 == float("-inf"), 0.0, largest_v1)
+        shrink_v1 = tl.where(largest_v1 == before_v1, 1.0, tl.exp(before_v1 - largest_v1))
         v2 = v0 - v1
         v4 = tl.exp(v2)
-        lanes_v3 = lanes_v3 + tl.where(col_mask, v2, 0.0)
-        lanes_v5 = lanes_v5 + tl.where(col_mask, v4, 0.0)
-    v3 = tl.sum(lanes_v3, 1, keep_dims=True)
-    v5 = tl.sum(lanes_v5, 1, keep_dims=True)
+        lanes_v5 = lanes_v5 * shrink_v1 + tl.where(col_mask, v4, 0.0)
+    v1 = largest_v1
+    v5 = tl.where(v1 == float("-inf"), float("nan"), tl.sum(lanes_v5, 1, keep_dims=True))
 
-    # Phase 3 of 3: grad_z.
+    # Phase 2 of 3: sum over classes, grad_z.
     v6 = tl.log(v5)
     v7 = n_classes * v6
-    v8 = v3 - v7
+    v11 = v10 - v1
     v12 = v6 - v11
     v13 = tl.exp(v12)
-    v14 = v8 - v13
-    v15 = v14 / n_classes
-    v16 = -v15
     v20 = v13 * v19
     v23 = 1.0 / v5
     v25 = -1.0 + v20
+    lanes_v3 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
     for start in range(0, classes, BLOCK):
         col = start + tl.arange(0, BLOCK)[None, :]
         col_mask = col < classes
@@ -153,9 +143,17 @@ def baikal_stream_kernel(
         v24 = v4 * v23
         v26 = v24 * v25
         v27 = v22 - v26
+        lanes_v3 = lanes_v3 + tl.where(col_mask, v2, 0.0)
         if grad_z_ptr is not None:
             scaled = tl.where(usable, v27 * scale, filler)
             tl.store(grad_z_ptr + row * classes + col, scaled.to(grad_z_ptr.dtype.element_ty), mask=mask)
+    v3 = tl.sum(lanes_v3, 1, keep_dims=True)
+
+    # Phase 3 of 3: per sample.
+    v8 = v3 - v7
+    v14 = v8 - v13
+    v15 = v14 / n_classes
+    v16 = -v15
 
     tl.store(loss_ptr + row, tl.where(usable, v16, filler), mask=row_mask)
 

@@ -85,33 +85,29 @@ def cross_entropy_stream_kernel(
 
     at_z = in_z_ptr + row * in_z_row_stride
 
-    # Phase 1 of 3: max over classes.
+    # Phase 1 of 2: max over classes, sum over classes.
     v6 = tl.where(usable, index_t, -1).to(tl.int32)
     v7 = tl.load(at_z + v6.to(tl.int64) * in_z_class_stride, mask=usable, other=0).to(tl.float32)
-    lanes_v1 = tl.full([ROWS, BLOCK], float("-inf"), tl.float32)
-    for start in range(0, classes, BLOCK):
-        col = start + tl.arange(0, BLOCK)[None, :]
-        col_mask = col < classes
-        mask = row_mask & col_mask
-        v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
-        lanes_v1 = _max(lanes_v1, tl.where(col_mask, v0, float("-inf")))
-    v1 = tl.reduce(lanes_v1, 1, _max, keep_dims=True)
-
-    # Phase 2 of 3: sum over classes.
-    v8 = v7 - v1
+    largest_v1 = tl.full([ROWS, 1], float("-inf"), tl.float32)
     lanes_v4 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
     for start in range(0, classes, BLOCK):
         col = start + tl.arange(0, BLOCK)[None, :]
         col_mask = col < classes
         mask = row_mask & col_mask
         v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
+        before_v1 = largest_v1
+        largest_v1 = _max(before_v1, tl.reduce(tl.where(col_mask, v0, float("-inf")), 1, _max, keep_dims=True))
+        v1 = tl.where(largest_v1 == float("-inf"), 0.0, largest_v1)
+        shrink_v1 = tl.where(largest_v1 == before_v1, 1.0, tl.exp(before_v1 - largest_v1))
         v2 = v0 - v1
         v3 = tl.exp(v2)
-        lanes_v4 = lanes_v4 + tl.where(col_mask, v3, 0.0)
-    v4 = tl.sum(lanes_v4, 1, keep_dims=True)
+        lanes_v4 = lanes_v4 * shrink_v1 + tl.where(col_mask, v3, 0.0)
+    v1 = largest_v1
+    v4 = tl.where(v1 == float("-inf"), float("nan"), tl.sum(lanes_v4, 1, keep_dims=True))
 
-    # Phase 3 of 3: grad_z.
+    # Phase 2 of 2: grad_z.
     v5 = tl.log(v4)
+    v8 = v7 - v1
     v9 = v5 - v8
     v10 = 1.0 / v4
     for start in range(0, classes, BLOCK):

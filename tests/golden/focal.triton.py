@@ -148,35 +148,31 @@ def focal_stream_kernel(
 
     at_z = in_z_ptr + row * in_z_row_stride
 
-    # Phase 1 of 3: max over classes.
+    # Phase 1 of 2: max over classes, sum over classes.
     v1 = tl.where(usable, index_t, -1).to(tl.int32)
     v2 = tl.load(at_z + v1.to(tl.int64) * in_z_class_stride, mask=usable, other=0).to(tl.float32)
-    lanes_v3 = tl.full([ROWS, BLOCK], float("-inf"), tl.float32)
-    for start in range(0, classes, BLOCK):
-        col = start + tl.arange(0, BLOCK)[None, :]
-        col_mask = col < classes
-        mask = row_mask & col_mask
-        v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
-        lanes_v3 = _max(lanes_v3, tl.where(col_mask, v0, float("-inf")))
-    v3 = tl.reduce(lanes_v3, 1, _max, keep_dims=True)
-
-    # Phase 2 of 3: sum over classes.
-    v4 = v2 - v3
-    v10 = tl.exp(v4)
+    largest_v3 = tl.full([ROWS, 1], float("-inf"), tl.float32)
     lanes_v7 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
     for start in range(0, classes, BLOCK):
         col = start + tl.arange(0, BLOCK)[None, :]
         col_mask = col < classes
         mask = row_mask & col_mask
         v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
+        before_v3 = largest_v3
+        largest_v3 = _max(before_v3, tl.reduce(tl.where(col_mask, v0, float("-inf")), 1, _max, keep_dims=True))
+        v3 = tl.where(largest_v3 == float("-inf"), 0.0, largest_v3)
+        shrink_v3 = tl.where(largest_v3 == before_v3, 1.0, tl.exp(before_v3 - largest_v3))
         v5 = v0 - v3
         v6 = tl.exp(v5)
-        lanes_v7 = lanes_v7 + tl.where(col_mask, v6, 0.0)
-    v7 = tl.sum(lanes_v7, 1, keep_dims=True)
+        lanes_v7 = lanes_v7 * shrink_v3 + tl.where(col_mask, v6, 0.0)
+    v3 = largest_v3
+    v7 = tl.where(v3 == float("-inf"), float("nan"), tl.sum(lanes_v7, 1, keep_dims=True))
 
-    # Phase 3 of 3: grad_z.
+    # Phase 2 of 2: grad_z.
+    v4 = v2 - v3
     v8 = tl.log(v7)
     v9 = v4 - v8
+    v10 = tl.exp(v4)
     v11 = 1.0 / v7
     v12 = v10 * v11
     v13 = 1.0 - v12

@@ -222,39 +222,35 @@ def taylor3_stream_kernel(
 
     at_z = in_z_ptr + row * in_z_row_stride
 
-    # Phase 1 of 4: max over classes, sum over classes.
+    # Phase 1 of 3: max over classes, sum over classes.
     v19 = tl.where(usable, index_t, -1).to(tl.int32)
-    lanes_v4 = tl.full([ROWS, BLOCK], float("-inf"), tl.float32)
+    largest_v4 = tl.full([ROWS, 1], float("-inf"), tl.float32)
+    lanes_v7 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
     lanes_v77 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
     for start in range(0, classes, BLOCK):
         col = start + tl.arange(0, BLOCK)[None, :]
         col_mask = col < classes
         mask = row_mask & col_mask
         v3 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
+        before_v4 = largest_v4
+        largest_v4 = _max(before_v4, tl.reduce(tl.where(col_mask, v3, float("-inf")), 1, _max, keep_dims=True))
+        v4 = tl.where(largest_v4 == float("-inf"), 0.0, largest_v4)
+        shrink_v4 = tl.where(largest_v4 == before_v4, 1.0, tl.exp(before_v4 - largest_v4))
         v20 = col == v19
         v21 = tl.where(v20, 1.0, 0.0)
         v22 = v21 - p_th0
         v31 = v22 * v22
-        lanes_v4 = _max(lanes_v4, tl.where(col_mask, v3, float("-inf")))
-        lanes_v77 = lanes_v77 + tl.where(col_mask, v31, 0.0)
-    v4 = tl.reduce(lanes_v4, 1, _max, keep_dims=True)
-    v77 = tl.sum(lanes_v77, 1, keep_dims=True)
-
-    # Phase 2 of 4: sum over classes.
-    v78 = v39 * v77
-    lanes_v7 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
-    for start in range(0, classes, BLOCK):
-        col = start + tl.arange(0, BLOCK)[None, :]
-        col_mask = col < classes
-        mask = row_mask & col_mask
-        v3 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
         v5 = v3 - v4
         v6 = tl.exp(v5)
-        lanes_v7 = lanes_v7 + tl.where(col_mask, v6, 0.0)
-    v7 = tl.sum(lanes_v7, 1, keep_dims=True)
+        lanes_v7 = lanes_v7 * shrink_v4 + tl.where(col_mask, v6, 0.0)
+        lanes_v77 = lanes_v77 + tl.where(col_mask, v31, 0.0)
+    v4 = largest_v4
+    v7 = tl.where(v4 == float("-inf"), float("nan"), tl.sum(lanes_v7, 1, keep_dims=True))
+    v77 = tl.sum(lanes_v77, 1, keep_dims=True)
 
-    # Phase 3 of 4: sum over classes.
+    # Phase 2 of 3: sum over classes.
     v8 = 1.0 / v7
+    v78 = v39 * v77
     lanes_v12 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
     lanes_v16 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
     lanes_v24 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
@@ -308,7 +304,7 @@ def taylor3_stream_kernel(
     v57 = tl.sum(lanes_v57, 1, keep_dims=True)
     v69 = tl.sum(lanes_v69, 1, keep_dims=True)
 
-    # Phase 4 of 4: grad_z.
+    # Phase 3 of 3: grad_z.
     v13 = p_th3 * v12
     v14 = v2 + v13
     v17 = p_th4 * v16
