@@ -70,7 +70,8 @@ def _live(plan: Plan, phase: Phase, number: int) -> int:
         for argument in step.args if isinstance(step, Instr) else ():
             last.setdefault(argument, place)
     alive = (sum(1 for n in needed[: place + 1] if last.get(n, 0) > place) for place in range(len(needed)))
-    return len(phase.reductions) + max(alive, default=0)
+    waiting = any(r.follow for r in phase.reductions)  # while its maximum is found a block is held as it was loaded
+    return len(phase.reductions) + waiting + max(alive, default=0)
 
 
 def plan_of(program: Program) -> Plan:

@@ -11,9 +11,9 @@ from glo_dsl.ir.expr import CLASSES, Expr, Var, variables, walk
 from glo_dsl.lang.loss import Loss
 from glo_dsl.passes.diff import gradients
 from glo_dsl.passes.lower import lower
-from glo_dsl.passes.online import online
 from glo_dsl.passes.schedule import schedule
 from glo_dsl.passes.simplify import simplify
+from glo_dsl.passes.walked import walked_program
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,7 @@ def compile_program(loss: Loss, wrt: Iterable[str], walked: bool = False) -> Pro
     value, *lowered = lower((derived.value, *derived.gradients.values()))
     gradients = dict(zip(derived.gradients, lowered, strict=True))
     program = schedule(loss, value, gradients)
-    found = online((value, *lowered)) if walked else None
-    return replace(program, walked=schedule(loss, value, gradients, found)) if found and found.running else program
+    return replace(program, walked=walked_program(loss, value, gradients, program)) if walked else program
 
 
 def whole_program(loss: Loss) -> Program:

@@ -42,7 +42,7 @@ def split(roots: Iterable[Expr]) -> tuple[Expr, ...]:
     >>> scope = {"z": var("z", REAL_ROW), "t": var("t", CLASS_INDEX)}
     >>> late = lower([parse_expression("sum(square(z / sum(z) - onehot(t)))", scope)])
     >>> print(show(split(late)[0]))
-    square(1 / sum(z)) * sum(if @position == t then 0 else square(z)) + square(-1 + z[t] * (1 / sum(z)))
+    sum(if @position == t then 0 else square(z)) * square(1 / sum(z)) + square(-1 + z[t] * (1 / sum(z)))
     """
     roots = tuple(roots)
     early = online(roots)
