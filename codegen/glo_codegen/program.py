@@ -83,10 +83,14 @@ class Instr:
 
 @dataclass(frozen=True, slots=True)
 class Follow:
-    """How a sum depends on a maximum of its own pass: where that grows by d, the sum shrinks by exp(-degree * d)."""
+    """How a sum depends on a maximum of its own pass: where that grows by d, the sum shrinks by exp(-degree * d).
+
+    One that drifts first loses d times the sum `drifts_with`, as far as that has come.
+    """
 
     maximum: str
     degree: float
+    drifts_with: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

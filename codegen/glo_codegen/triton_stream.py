@@ -40,7 +40,7 @@ def add_streaming(program: Program, lines: Lines) -> None:
 def _pass(program: Program, plan: Plan, phase: Phase, number: int, lines: Lines) -> None:
     followed = {r.follow.maximum: r for r in phase.reductions if r.follow}
     maxima = [r for r in phase.reductions if r.out in followed]
-    others = [r for r in phase.reductions if r.out not in followed]
+    others = sorted((r for r in phase.reductions if r.out not in followed), key=lambda r: not _drifts(r))
     lines.add(*(f"{LARGEST}{r.out} = tl.full([ROWS, 1], {IDENTITY['max']}, tl.float32)" for r in maxima))
     for r in others:
         lines.add(f"{LANES}{r.out} = tl.full([ROWS, BLOCK], {IDENTITY[r.op.name]}, tl.float32)")
@@ -50,7 +50,7 @@ def _pass(program: Program, plan: Plan, phase: Phase, number: int, lines: Lines)
         first = plan.behind([r.arg for r in maxima])
         lines.add(*(spelled(program, plan.step[name]) for name in first))
         for r in maxima:
-            _grow(r, lines)
+            _grow(r, any(_drifts(o, r) for o in others), lines)
         needed = [name for name in plan.needed(phase, number) if name not in first]
         lines.add(*(spelled(program, plan.step[name]) for name in needed))
         for r in others:
@@ -60,7 +60,7 @@ def _pass(program: Program, plan: Plan, phase: Phase, number: int, lines: Lines)
     lines.add(*(f"{r.out} = {_total(r)}" for r in others))
 
 
-def _grow(maximum: Reduce, lines: Lines) -> None:
+def _grow(maximum: Reduce, drift: bool, lines: Lines) -> None:
     """Takes a block into a maximum that sums follow; as long as all is -inf they are computed with 0 in its place."""
     name = maximum.out
     lines.add(
@@ -69,15 +69,26 @@ def _grow(maximum: Reduce, lines: Lines) -> None:
         f'{name} = tl.where({LARGEST}{name} == float("-inf"), 0.0, {LARGEST}{name})',
         f"shrink_{name} = tl.where({LARGEST}{name} == before_{name}, 1.0, tl.exp(before_{name} - {LARGEST}{name}))",
     )
+    if drift:
+        difference = f"{LARGEST}{name} - before_{name}"
+        lines.add(f'grown_{name} = tl.where(before_{name} == float("-inf"), 0.0, {difference})')
 
 
 def _so_far(reduction: Reduce) -> str:
     """What has been collected, as it would be had the maximum been known from the start."""
     lanes = f"{LANES}{reduction.out}"
-    if reduction.follow is None or reduction.follow.degree == 0:
+    follow = reduction.follow
+    if follow is None:
         return lanes
-    shrink, degree = f"shrink_{reduction.follow.maximum}", reduction.follow.degree
-    return f"{lanes} * {_power(shrink, degree)}"
+    if follow.drifts_with:
+        lanes = f"({lanes} - grown_{follow.maximum} * {LANES}{follow.drifts_with})"
+    return f"{lanes} * {_power(f'shrink_{follow.maximum}', follow.degree)}" if follow.degree else lanes
+
+
+def _drifts(reduction: Reduce, maximum: Reduce | None = None) -> bool:
+    """Such a sum takes up a block first, for it needs its companion as that was before."""
+    follow = reduction.follow
+    return follow is not None and bool(follow.drifts_with) and (maximum is None or follow.maximum == maximum.out)
 
 
 def _power(factor: str, degree: float) -> str:

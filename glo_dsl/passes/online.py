@@ -3,7 +3,8 @@
 A softmax needs the largest logit before it can sum exp(a - max(a)), which is a pass of its own. But such a sum is
 *homogeneous*: where the maximum grows from m to m', every term shrinks by exp(m - m'), so the sum that has been
 collected can be scaled instead of being computed again (Milakov & Gimelshein 2018, arXiv:1805.02867). This holds for
-any sum of terms of equal degree k in exp(a - max(a)), with the factor exp(k * (m - m')).
+any sum of terms of equal degree k in exp(a - max(a)), with the factor exp(k * (m - m')). The exponent itself drifts:
+c * (a - max(a)) loses c * (m' - m), so its sum is followed with the help of another, that of c.
 """
 
 from __future__ import annotations
@@ -11,16 +12,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from glo_dsl.ir.expr import Apply, Const, Expr, walk
+from glo_dsl.ir.expr import Apply, Const, Expr, apply, const, walk
 from glo_dsl.passes.levels import crosses
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The maximum that a sum follows, and the power of exp(a - max(a)) that all of its terms have."""
+    """How a sum follows a maximum.
+
+    Attributes:
+        degree: the power of exp(a - max(a)) that all terms have, or all `c` of a drifting sum.
+        drifts_with: the sum of `c` for one of `c * (a - max(a))`; the literal 1 if `c` is.
+    """
 
     maximum: Apply
     degree: float
+    drifts_with: Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,11 @@ class Online:
 
     levels: Mapping[Expr, int]
     running: Mapping[Expr, Running]
+
+    @property
+    def companions(self) -> list[Expr]:
+        """The sums that others drift with, whether the program asks for them or not."""
+        return [r.drifts_with for r in self.running.values() if isinstance(r.drifts_with, Apply)]
 
 
 def online(roots: Iterable[Expr]) -> Online:
@@ -54,6 +66,10 @@ def online(roots: Iterable[Expr]) -> Online:
         found = _followed(node, maxima.get(level, []), levels) if node.op.name == "sum" else None
         if found is not None:
             running[node] = found
+            if isinstance(found.drifts_with, Apply):
+                levels[found.drifts_with] = level
+                if levels[found.drifts_with.args[0]] == level:
+                    running[found.drifts_with] = Running(found.maximum, found.degree)
             continue
         levels[node] = level + 1
         if node.op.name == "max":
@@ -64,9 +80,35 @@ def online(roots: Iterable[Expr]) -> Online:
 def _followed(node: Apply, maxima: Iterable[Apply], levels: Mapping[Expr, int]) -> Running | None:
     for maximum in maxima:
         degree = _degree(node.args[0], maximum, levels)
-        if degree is not None:
-            return Running(maximum, degree)
+        found = _drifting(node.args[0], maximum, levels) if degree is None else Running(maximum, degree)
+        if found is not None:
+            return found
     return None
+
+
+def _drifting(terms: Expr, maximum: Apply, levels: Mapping[Expr, int]) -> Running | None:
+    """For `c * (a - max(a))`, where the sum of `c` is known in the same pass."""
+    if _exponent(terms, maximum):
+        return Running(maximum, 0.0, const(1.0))
+    if not isinstance(terms, Apply) or terms.op.name != "mul":
+        return None
+    for factor, other in (terms.args, terms.args[::-1]):
+        degree = _degree(factor, maximum, levels) if _exponent(other, maximum) and factor.type.per_class else None
+        if degree is not None and levels[factor] >= levels[maximum] - 1:
+            return Running(maximum, degree, apply("sum", factor))
+    return None
+
+
+def is_exponent(node: Expr) -> bool:
+    """Whether a node is a - max(a)."""
+    if not isinstance(node, Apply) or node.op.name != "sub":
+        return False
+    above, below = node.args[1], node.args[0]
+    return isinstance(above, Apply) and above.op.name == "max" and above.args == (below,)
+
+
+def _exponent(node: Expr, maximum: Apply) -> bool:
+    return is_exponent(node) and node.args[1] is maximum
 
 
 def _degree(root: Expr, maximum: Apply, levels: Mapping[Expr, int]) -> float | None:
@@ -89,9 +131,7 @@ def _power(node: Apply, maximum: Apply, found: Mapping[Expr, float | None]) -> f
     """The degree of a node from those of its arguments: a factor above 0 on exp(a - max(a)) comes out as its power."""
     name, args = node.op.name, node.args
     if name == "exp":
-        shifted = args[0]
-        exact = isinstance(shifted, Apply) and shifted.op.name == "sub" and shifted.args == (*maximum.args, maximum)
-        return 1.0 if exact else None
+        return 1.0 if _exponent(args[0], maximum) else None
     if name == "select":
         return None if found[args[0]] is None else _equal(args[1:], found)
     if name in ("add", "sub", "maximum", "minimum"):

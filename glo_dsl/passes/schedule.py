@@ -111,7 +111,18 @@ class _Scheduler:
             return Reduce(name, node.op, arg)
         maximum = self.operands[followed.maximum]
         assert isinstance(maximum, str)
-        return Reduce(name, node.op, arg, Follow(maximum, followed.degree))
+        companion = None if followed.drifts_with is None else self._companion(node, followed.drifts_with)
+        return Reduce(name, node.op, arg, Follow(maximum, followed.degree, companion))
+
+    def _companion(self, node: Apply, total: Expr) -> str:
+        """The sum that a drifting one needs: one that has been placed, or the count of the classes seen so far."""
+        if isinstance(total, Const):
+            counted = Reduce(self._name(), node.op, total.value)
+            self.drafts[self.level(node) - 1].reductions.append(counted)
+            return counted.out
+        name = self.operands[total]
+        assert isinstance(name, str)
+        return name
 
     def _rate(self, node: Apply) -> Rate:
         """A value that does not vary but needs a pass over a shared row cannot stand before the passes."""
@@ -137,7 +148,7 @@ def schedule(loss: Loss, value: Expr, gradients: Mapping[Var, Expr], online: Onl
     roots = (value, *gradients.values())
     levels = level if online is None else online.levels.__getitem__
     scheduler = _Scheduler(loss, [_Draft() for _ in range(1 + max(levels(root) for root in roots))], online)
-    for node in walk(roots):
+    for node in walk((*(online.companions if online else ()), *roots)):
         scheduler.place(node)
     results: list[tuple[str, Operand]] = [(LOSS, scheduler.operands[value])]
     for variable, gradient in gradients.items():

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from glo_codegen.program import Program
-from glo_dsl.ir.expr import POSITION, Apply, Expr, Var, apply, const, rebuild, substitute, truth, walk
+from glo_dsl.ir.expr import POSITION, Apply, Expr, Var, apply, const, rebuild, truth, walk
 from glo_dsl.lang.loss import Loss
-from glo_dsl.passes.online import Online, online
+from glo_dsl.passes.online import Online, is_exponent, online
 from glo_dsl.passes.schedule import schedule
 from glo_dsl.passes.simplify import at, family, rewrite
 
@@ -65,10 +65,20 @@ def _without_target(terms: Expr) -> Expr | None:
         return None
     (test,) = tests
     (target,) = (a for a in test.args if a is not POSITION)
-    (others,) = substitute((terms,), {test: truth(False)})
+    others = _elsewhere(terms, test)
     if not others.type.per_class:
         return None
     return apply("add", apply("sum", apply("select", test, const(0.0), others)), at(terms, target))
+
+
+def _elsewhere(terms: Expr, test: Expr) -> Expr:
+    """What `terms` is for any class but the target; a - max(a) stays as it is, to be known as such."""
+    found: dict[Expr, Expr] = {test: truth(False)}
+    for node in walk((terms,)):
+        if node not in found:
+            kept = not node.type.per_class or is_exponent(node)
+            found[node] = node if kept else rebuild(node, tuple(found[a] for a in node.args))
+    return found[terms]
 
 
 def _is_target(node: Apply) -> bool:
