@@ -21,7 +21,7 @@ def walked_program(loss: Loss, value: Expr, gradients: Mapping[Var, Expr], progr
     """The Program with the fewest passes over the row, or None when `program` itself has no more than that."""
     roots = (value, *gradients.values())
     found = program
-    for form in (roots, split(roots)):
+    for form in dict.fromkeys((roots, split(roots))):
         other = schedule(loss, form[0], dict(zip(gradients, form[1:], strict=True)), online(form))
         found = min(found, other, key=_passes)
     return None if found is program else found

@@ -27,6 +27,9 @@ KINDS: dict[str, tuple[str, ...]] = {
 }
 """What can be had for a back end, from early to late."""
 
+OPTIONS = {"cuda": ("num_warps", "maxnreg"), "hip": ("num_warps",)}
+"""What of a tile is said to the back end rather than to the kernel."""
+
 DTYPES = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "float64": "fp64"}
 
 
@@ -74,8 +77,8 @@ def _compile(program: Program, target: Any, dtype: str, classes: int) -> Any:
         knobs.compilation.disable_line_info = True  # the lines are those of a temporary file
         module = _load(emit_triton(program), Path(folder))
         kernel, tile = module._tile(classes) if tiled(program) else (getattr(module, kernel_name(program)), module.TILE)
-        options = {"num_warps": tile["num_warps"]}
-        tile = {name: size for name, size in tile.items() if name not in options}
+        options = {name: tile[name] for name in OPTIONS[target.backend] if name in tile}
+        tile = {name: size for name, size in tile.items() if name not in OPTIONS["cuda"]}
         signature, fixed, attributes = _specialization(program, dtype, classes, tile)
         source = ASTSource(fn=kernel, signature=signature, constexprs=fixed, attrs=attributes)
         return triton.compile(source, target=target, options=options)

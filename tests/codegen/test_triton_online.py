@@ -11,11 +11,20 @@ from torch import Tensor
 import glo_dsl as glo
 from glo_codegen.triton import emit_triton
 from glo_dsl.lang.loss import Loss
-from glo_dsl.passes.pipeline import whole_program
+from glo_dsl.passes.pipeline import compile_program, whole_program
 from glo_dsl.runtime.load_module import load_module
-from tests.codegen.launching import batch, run, streaming
+from tests.codegen.launching import batch, loss_of, run, streaming
 
-LOSSES = ["arcface", "cross_entropy", "focal", "brier", "confidence_penalty", "normalized_cross_entropy", "forward_kl"]
+LOSSES = [
+    "alone",
+    "arcface",
+    "cross_entropy",
+    "focal",
+    "brier",
+    "confidence_penalty",
+    "normalized_cross_entropy",
+    "forward_kl",
+]
 CLASSES = 23
 INF, NAN = math.inf, math.nan
 ROWS = {
@@ -59,3 +68,13 @@ def test_the_streaming_kernel_agrees_with_the_resident_one(name: str) -> None:
         for edge, mine, theirs in zip(ROWS, found, truth):
             largest = max(1.0, float(theirs.nan_to_num(0, 0, 0).abs().max()))
             assert torch.allclose(mine, theirs, rtol=1e-5, atol=2e-6 * largest, equal_nan=True), (edge, mine, theirs)
+
+
+def test_a_sum_with_nothing_but_minus_infinity_is_not_a_number() -> None:
+    """As exp(-inf - -inf) is; here nothing but the sum says so."""
+    loss = loss_of("loss f(z: real[C]) = sum(exp(z - max(z)))")
+    program = compile_program(loss, [], walked=True)
+    assert program.walked is not None
+    module = streaming(load_module(emit_triton(program)), program)
+    value, _ = run(module, loss, (torch.tensor([[-INF] * 9, [-INF] * 8 + [5.0]]),), wrt=())
+    assert value[0].isnan() and value[1] == 1

@@ -38,6 +38,7 @@ WAITING = [
     f"sum(log(1 + {E}))",
     f"sum(y / {E})",
     f"sum({E} ^ -1)",
+    f"sum({E} ^ -2)",
     f"sum({E} ^ k)",
     "sum(exp(z - max(y)))",
     "sum(exp(y - max(z)))",
