@@ -125,8 +125,8 @@ class Phase:
 
     @property
     def passes(self) -> bool:
-        """Whether the row has to be walked at all."""
-        return bool(self.row or self.reductions or self.stores)
+        """Whether the row has to be walked at all: code per class serves what is reduced or stored."""
+        return bool(self.reductions or self.stores)
 
     @property
     def ends(self) -> str:

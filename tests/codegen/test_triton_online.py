@@ -16,7 +16,6 @@ from glo_dsl.runtime.load_module import load_module
 from tests.codegen.launching import batch, loss_of, run, streaming
 
 LOSSES = [
-    "alone",
     "arcface",
     "cross_entropy",
     "focal",
