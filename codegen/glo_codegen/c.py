@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from glo_codegen.c_narrow import add_narrow, narrow_buffers
-from glo_codegen.c_plan import Plan, plan_of, walked
 from glo_codegen.c_preamble import PREAMBLE
 from glo_codegen.c_spell import (
     BLOCK_ARGUMENTS,
@@ -28,6 +27,7 @@ from glo_codegen.c_spell import (
     place,
     results,
 )
+from glo_codegen.plan import Plan, plan_of, walked
 from glo_codegen.program import Load, Phase, Program, Rate, Step
 from glo_codegen.text import Lines, comment
 

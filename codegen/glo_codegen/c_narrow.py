@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from glo_codegen.c_plan import Plan, walked
 from glo_codegen.c_spell import (
     BLOCK_ARGUMENTS,
     INITIAL,
@@ -23,6 +22,7 @@ from glo_codegen.c_spell import (
     results,
     value_type,
 )
+from glo_codegen.plan import Plan, walked
 from glo_codegen.program import Load, Phase, Program, Rate, Step
 from glo_codegen.text import Lines
 

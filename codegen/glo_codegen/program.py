@@ -82,12 +82,25 @@ class Instr:
 
 
 @dataclass(frozen=True, slots=True)
+class Follow:
+    """How a sum depends on a maximum of its own pass: where that grows by d, the sum shrinks by exp(-degree * d).
+
+    One that drifts first loses d times the sum `drifts_with`, as far as that has come.
+    """
+
+    maximum: str
+    degree: float
+    drifts_with: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Reduce:
-    """`out = op over classes of arg`."""
+    """`out = op over classes of arg`, which may contain a maximum that is found in the same pass."""
 
     out: str
     op: Spelled
     arg: Operand
+    follow: Follow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +125,14 @@ class Phase:
 
     @property
     def passes(self) -> bool:
-        """Whether the row has to be walked at all."""
-        return bool(self.row or self.reductions or self.stores)
+        """Whether the row has to be walked at all: code per class serves what is reduced or stored."""
+        return bool(self.reductions or self.stores)
+
+    @property
+    def ends(self) -> str:
+        """What it is for, in words."""
+        ends = [f"{r.op.name} over classes" for r in self.reductions] + [s.output for s in self.stores]
+        return ", ".join(dict.fromkeys(ends)) or "per sample"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +145,8 @@ class Program:
         uniform: code that depends on parameters and the class count only.
         results: per-sample outputs: the loss, gradients of per-sample inputs, gradients of parameters.
         gradients: names of the inputs and parameters that have a gradient here.
+        walked: the same for a target that reads a row once in every pass rather than once: in fewer passes, with sums
+            that follow a maximum. None where there are none to save.
     """
 
     name: str
@@ -136,6 +157,7 @@ class Program:
     phases: tuple[Phase, ...]
     results: tuple[tuple[str, Operand], ...]
     gradients: tuple[str, ...]
+    walked: Program | None = None
 
     @property
     def by_rows(self) -> bool:

@@ -1,49 +1,24 @@
-"""Program to Triton: one kernel that reads a row once, computes loss and gradients, and writes them; and its launcher.
+"""Program to Triton: a module with a kernel for each family, which computes loss and gradients, and its launcher.
 
 A program instance holds ROWS rows, classes across: values per class are tiles [ROWS, BLOCK], values per sample
-[ROWS, 1]. Without a class axis everything is [BLOCK], one sample per lane.
-
-A user's name never stands alone in the text: inputs are `in_NAME`, parameters `p_NAME`, gradients `grad_NAME`,
-class indices `index_NAME`, rows `at_NAME`, each with at most one of the endings `_ptr`, `_row_stride`, `_class_stride`,
-none of which is the end of another. So no two can meet, and none meets a name of ours: those have no such prefix.
+[ROWS, 1]. The resident family, printed here, holds whole rows and reads them once; the streaming family, see
+`triton_stream`, walks longer ones. Without a class axis everything is [BLOCK], one sample per lane.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
-from glo_codegen.program import (
-    CLASSES,
-    LOSS,
-    POSITION,
-    Input,
-    Instr,
-    Load,
-    Operand,
-    Phase,
-    Program,
-    Rate,
-    Reduce,
-    Step,
-    parameter,
-)
+from glo_codegen.program import CLASSES, POSITION, Instr, Program
 from glo_codegen.text import Lines
 from glo_codegen.triton_helpers import helpers_of
-from glo_codegen.triton_launch import add_launch, add_tile, arguments, kernel_name, tiled, wrapped
-
-IDENTITY = {"sum": "0.0", "max": 'float("-inf")', "min": 'float("inf")'}
-"""What a reduction sees in lanes beyond the last class."""
-
-CONDITIONS = {"and": (0, 1), "or": (0, 1), "not": (0,), "select": (0,)}
-"""Which arguments of an operator are conditions."""
-
-FLOAT32 = (2.0**-126, (2 - 2**-23) * 2.0**127)
-"""Smallest and largest normal number: beyond them Triton gives a literal the type float64."""
+from glo_codegen.triton_launch import add_launch, add_tile, kernel_name, tiled
+from glo_codegen.triton_spell import add_start, add_stores, kernel, masked, spelled, title
+from glo_codegen.triton_stream import add_streaming
 
 
 def emit_triton(program: Program) -> str:
-    """The text of a module that imports torch and triton only, with `{name}_kernel` and `launch`.
+    """The text of a module that imports torch and triton only, with a kernel for each family and `launch`.
 
     Raises:
         ValueError: no input tells how many rows there are, or how many classes where that matters.
@@ -54,8 +29,11 @@ def emit_triton(program: Program) -> str:
     for helper in helpers_of(_spellings(program)):
         lines.add("", *helper.strip().splitlines(), "")
     lines.add("")
-    _kernel(program, lines)
+    _resident(program, lines)
     lines.add("", "")
+    if tiled(program):
+        add_streaming(program, lines)
+        lines.add("", "")
     add_tile(program, lines)
     lines.add("", "")
     add_launch(program, lines)
@@ -74,24 +52,20 @@ def _check(program: Program) -> None:
 def _spellings(program: Program) -> Iterator[str]:
     yield from (step.op.triton for step in program.steps() if isinstance(step, Instr))
     yield from (reduction.op.triton for phase in program.phases for reduction in phase.reductions)
+    if program.walked:
+        yield from _spellings(program.walked)
 
 
-def _kernel(program: Program, lines: Lines) -> None:
-    fixed = ["ignore_index"] * bool(program.class_inputs) + ["rows"]
-    lines.add("@triton.jit(do_not_specialize=[" + ", ".join(f'"{name}"' for name in fixed) + "])")
-    with lines.block(f"def {kernel_name(program)}("):
-        for group in arguments(program):
-            lines.add(*wrapped(argument.name for argument in group))
-        lines.add("ROWS: tl.constexpr, " * tiled(program) + "BLOCK: tl.constexpr,")
-    with lines.block("):  # fmt: skip"):
-        lines.add('"""Loss and gradients, times scale; a gradient whose pointer is None costs nothing."""')
+def _resident(program: Program, lines: Lines) -> None:
+    """A row is one tile, read once; or, without a class axis, a lane."""
+    with kernel(program, kernel_name(program), lines):
         (_tile_of_rows if tiled(program) else _line_of_samples)(lines)
-        _uniform(program, lines)
-        _class_indices(program, lines)
-        _rows(program, lines)
+        add_start(program, lines)
         for number, phase in enumerate(program.phases):
-            _phase(program, phase, number, lines)
-        _results(program, lines)
+            lines.add("", title(program, number))
+            lines.add(*(spelled(program, step) for step in (*phase.scalars, *phase.row)))
+            lines.add(*(f"{r.out} = {r.op.triton.format(masked(r))}" for r in phase.reductions))
+            add_stores(program, phase, lines)
 
 
 def _tile_of_rows(lines: Lines) -> None:
@@ -106,147 +80,3 @@ def _tile_of_rows(lines: Lines) -> None:
 
 def _line_of_samples(lines: Lines) -> None:
     lines.add("row = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)", "row_mask = row < rows")
-
-
-def _uniform(program: Program, lines: Lines) -> None:
-    """Scalars: the same for every row."""
-    lines.add("scale = tl.load(scale_ptr)")
-    if tiled(program):
-        lines.add("n_classes = tl.cast(classes, tl.float32)")
-    for place, name in enumerate(program.params):
-        lines.add(f"{parameter(name)} = tl.load(params_ptr + {place})")
-    lines.add(*(_instr(program, step) for step in program.uniform))
-
-
-def _class_indices(program: Program, lines: Lines) -> None:
-    """Decides about each row as a whole, before an index is used as an address."""
-    if not program.class_inputs:
-        return
-    lines.add("", "# An ignored row yields 0; a class index out of range makes its row NaN.")
-    names = [f"index_{entry.name}" for entry in program.class_inputs]
-    for entry, name in zip(program.class_inputs, names, strict=True):
-        lines.add(f"{name} = tl.load({_address(entry)}, mask=row_mask, other=0).to(tl.int64)")
-    above = " & ({0} < classes)" if tiled(program) else ""
-    valid = " & ".join(("({0} >= 0)" + above).format(name) for name in names)
-    ignored = " | ".join(f"({name} == ignore_index)" for name in names)
-    lines.add(
-        f"ignored = {_unwrap(ignored)}",
-        f"usable = row_mask & (ignored == 0) & {valid}",
-        'filler = tl.where(ignored, 0.0, float("nan"))',
-    )
-
-
-def _rows(program: Program, lines: Lines) -> None:
-    """Where each row begins. Offsets have 64 bits: a batch of logits may hold more than 2^31 elements."""
-    rows = [i.name for i in program.inputs if i.per_sample and i.rate == Rate.CLASS]
-    lines.add(*[""] * bool(rows), *(f"at_{name} = in_{name}_ptr + row * in_{name}_row_stride" for name in rows))
-
-
-def _phase(program: Program, phase: Phase, number: int, lines: Lines) -> None:
-    ends = [f"{r.op.name} over classes" for r in phase.reductions] + [s.output for s in phase.stores]
-    title = ", ".join(dict.fromkeys(ends)) or "per sample"
-    lines.add("", f"# Phase {number + 1} of {len(program.phases)}: {title}.")
-    lines.add(*(_step(program, step) for step in (*phase.scalars, *phase.row)))
-    lines.add(*(_reduce(reduction) for reduction in phase.reductions))
-    for store in phase.stores:
-        _store(program, store.output, store.value, lines, place="row * classes + col", mask="mask")
-
-
-def _step(program: Program, step: Step) -> str:
-    return _load(program, step) if isinstance(step, Load) else _instr(program, step)
-
-
-def _load(program: Program, load: Load) -> str:
-    entry = program.input(load.input)
-    if entry.kind == "class":  # in a tile 32 bits do, and halve the registers of comparisons with the position
-        return f"{load.out} = tl.where(usable, index_{entry.name}, -1)" + ".to(tl.int32)" * tiled(program)
-    convert = " != 0" if entry.kind == "bool" else ".to(tl.float32)"
-    return f"{load.out} = tl.load({_address(entry, load.at)}, mask={_mask(entry, load)}, other=0){convert}"
-
-
-def _address(entry: Input, at: str | None = None) -> str:
-    if entry.rate != Rate.CLASS:
-        return f"in_{entry.name}_ptr + row * in_{entry.name}_row_stride"
-    row = f"at_{entry.name}" if entry.per_sample else f"in_{entry.name}_ptr"
-    return f"{row} + {at or 'col'}.to(tl.int64) * in_{entry.name}_class_stride"
-
-
-def _mask(entry: Input, load: Load) -> str:
-    if load.at is not None:
-        return "usable"
-    if load.rate != Rate.CLASS:
-        return "row_mask"
-    return "mask" if entry.per_sample else "col_mask"
-
-
-def _instr(program: Program, step: Instr) -> str:
-    """`out = spelling`; where no argument is a tensor the first is made one, for `tl` takes no bare literals."""
-    conditions = CONDITIONS.get(step.op.name, ())
-    args = [_operand(a, place in conditions) for place, a in enumerate(step.args)]
-    if not any(isinstance(a, str) for a in step.args):
-        args[0] = f"tl.cast({args[0]}, {'tl.int1' if 0 in conditions else 'tl.float32'})"
-    if step.op.name in ("and", "or") and step.rate != Rate.UNIFORM:  # Triton's interpreter needs a truth value here
-        args = [f"({a} != 0)" if any(a == u.out for u in program.uniform) else a for a in args]
-    return f"{step.out} = {_unwrap(step.op.triton.format(*args))}"
-
-
-def _unwrap(text: str) -> str:
-    """Without the parentheses that enclose all of it.
-
-    >>> _unwrap("(a + (b))"), _unwrap("(a) + (b)")
-    ('a + (b)', '(a) + (b)')
-    """
-    if not text.startswith("("):
-        return text
-    depth = 0
-    for place, char in enumerate(text):
-        depth += (char == "(") - (char == ")")
-        if depth == 0:
-            return text[1:-1] if place == len(text) - 1 else text
-    return text
-
-
-def _operand(operand: Operand, condition: bool = False) -> str:
-    if isinstance(operand, str):
-        return {CLASSES: "n_classes", POSITION: "col"}.get(operand, operand)
-    return str(bool(operand)) if condition else _literal(operand)
-
-
-def _literal(value: float) -> str:
-    """
-    >>> _literal(0.5), _literal(-1e300), _literal(1e-40)
-    ('0.5', 'float("-inf")', 'tl.cast(1e-40, tl.float32)')
-    """
-    smallest, largest = FLOAT32
-    if math.isnan(value) or abs(value) > largest:
-        return 'float("nan")' if math.isnan(value) else f'float("{math.copysign(math.inf, value)}")'
-    return f"tl.cast({value!r}, tl.float32)" if 0 < abs(value) < smallest else repr(float(value))
-
-
-def _reduce(reduction: Reduce) -> str:
-    """Lanes beyond the last class may hold anything, so the identity takes their place here, whatever was loaded."""
-    masked = f"tl.where(col_mask, {_operand(reduction.arg)}, {IDENTITY[reduction.op.name]})"
-    return f"{reduction.out} = {reduction.op.triton.format(masked)}"
-
-
-def _results(program: Program, lines: Lines) -> None:
-    """What there is one of per sample."""
-    lines.add("")
-    for output, value in program.results:
-        if output == LOSS:
-            lines.add(f"tl.store(loss_ptr + row, {_settled(program, _operand(value))}, mask=row_mask)")
-        else:
-            _store(program, output, value, lines, place="row", mask="row_mask")
-
-
-def _store(program: Program, output: str, value: Operand, lines: Lines, place: str, mask: str) -> None:
-    with lines.block(f"if {output}_ptr is not None:"):
-        lines.add(
-            f"scaled = {_settled(program, f'{_operand(value)} * scale')}",
-            f"tl.store({output}_ptr + {place}, scaled.to({output}_ptr.dtype.element_ty), mask={mask})",
-        )
-
-
-def _settled(program: Program, value: str) -> str:
-    """A value with what takes its place in rows that are ignored or have no such class."""
-    return f"tl.where(usable, {value}, filler)" if program.class_inputs else value

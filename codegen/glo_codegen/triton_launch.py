@@ -6,11 +6,15 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from glo_codegen.plan import live_values
 from glo_codegen.program import Input, Program, Rate, grad
 from glo_codegen.text import Lines
 
-MAX_CLASSES = 131072
-"""A longer row does not fit the registers of one program."""
+REGISTERS = 90
+"""Values per class that a lane of 16 warps can hold: a lane has 128 registers, and the rest needs some."""
+
+LANES = 512
+"""Those of 16 warps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,21 @@ def tiled(program: Program) -> bool:
     return any(i.rate == Rate.CLASS for i in program.inputs)
 
 
+def stream_name(program: Program) -> str:
+    """The kernel of the streaming family; see `kernel_name`."""
+    return f"{program.name}_stream_kernel"
+
+
+def sizes(program: Program) -> tuple[int, int]:
+    """The longest row that a program holds as a whole, and how much of a longer one it holds at a time.
+
+    Both follow from how many values per class are alive at once, for what does not fit the registers is spilled.
+    """
+    values = REGISTERS // (1 + live_values(program.walked or program))  # 1 for the column
+    each = 2 ** min(max(values.bit_length() - 1, 1), 4)
+    return 2 * LANES * each, LANES * each
+
+
 def arguments(program: Program) -> Iterator[list[Argument]]:
     """What the kernel takes before its constexprs, in groups that belong together."""
     for entry in program.inputs:
@@ -72,18 +91,23 @@ def _grad_type(program: Program, name: str) -> str:
 
 
 def add_tile(program: Program, lines: Lines) -> None:
-    """How much of the batch one program holds: a function of the class count, or without classes a constant."""
+    """Which kernel a class count gets and how much of the batch a program of it holds; without classes a constant."""
     if not tiled(program):
         lines.add('TILE = {"BLOCK": 1024, "num_warps": 4}')
         return
+    longest, block = sizes(program)
     with lines.block("def _tile(classes):"):
         lines.add(
-            '"""Rows and classes that a program holds: one whole row, or as many short ones as make 1024 values."""',
-            f"if classes > {MAX_CLASSES}:",
-            f'    raise ValueError(f"{{classes}} classes: a row of more than {MAX_CLASSES} does not fit one program")',
+            '"""The kernel for rows of that many classes, and the rows and classes that a program holds at a time: one',
+            'whole row, or as many short ones as make 1024 values; of a long one a block."""',
+            f"if classes > {longest}:",
+            "    # NVIDIA's assembler would rather spill a little than let a second program of a core wait.",
+            '    registers = {} if torch.version.hip else {"maxnreg": 128}',
+            f'    return {stream_name(program)}, {{"ROWS": 1, "BLOCK": {block}, "num_warps": 16, **registers}}',
             "block = triton.next_power_of_2(max(classes, 1))",
             "rows = max(1, 1024 // block)",
-            'return {"ROWS": rows, "BLOCK": block, "num_warps": min(max(rows * block // 512, 4), 16)}',
+            "warps = min(max(rows * block // 512, 4), 16)",
+            f'return {kernel_name(program)}, {{"ROWS": rows, "BLOCK": block, "num_warps": warps}}',
         )
 
 
@@ -135,13 +159,13 @@ def _allocation(program: Program, name: str) -> str:
 
 
 def _call(program: Program, lines: Lines) -> None:
-    lines.add("tile = " + ("_tile(classes)" if tiled(program) else "TILE"))
+    lines.add("kernel, tile = " + ("_tile(classes)" if tiled(program) else f"{kernel_name(program)}, TILE"))
     step = "ROWS" if tiled(program) else "BLOCK"
     grid = f'(triton.cdiv(rows, tile["{step}"]),)'
     with (
         lines.block("if rows > 0:"),
         lines.block("with torch.cuda.device_of(loss):"),
-        lines.block(f"{kernel_name(program)}[{grid}](", ")"),
+        lines.block(f"kernel[{grid}](", ")"),
     ):
         for group in arguments(program):
             lines.add(*wrapped(argument.value for argument in group))

@@ -28,14 +28,15 @@ def compile_command(
     file: Annotated[Path, typer.Argument(help="The .glo file.", show_default=False)],
     loss: Annotated[str, typer.Option(help="Which loss of the file; needed when there are several.")] = "",
     emit: Annotated[str, typer.Option(help="tree, ir, gradient, latex, program, triton, ttir, ttgir, ptx, cubin, "
-                                           "amdgcn, hsaco, c, torch, resources (registers, spills and shared memory "
-                                           "of a GPU kernel). Without it: a standalone Python module.")] = "",
+                                           "amdgcn, hsaco, c, torch; resources: registers, spills and shared memory "
+                                           "of a GPU kernel; traffic: what each kernel family reads and writes, pass "
+                                           "by pass. Without it: a standalone Python module.")] = "",
     target: Annotated[str, typer.Option(help="cpu, cuda:80, cuda:90, cuda:100, hip:gfx942 ... (no GPU needed); "
                                              "for resources several, with commas.")] = "",
     output: Annotated[str, typer.Option("-o", "--output", help="Where to write; else standard output. A cubin into a "
                                         "directory comes with a C header, and the same as JSON, to launch it.")] = "",
     classes: Annotated[int, typer.Option(help="Number of classes to size a GPU kernel for.", min=1)] = 1000,
-    dtype: Annotated[str, typer.Option(help="Type of the inputs of a GPU kernel.")] = "float32",
+    dtype: Annotated[str, typer.Option(help="Type of the real inputs, for traffic and GPU kernels.")] = "float32",
 ) -> None:  # fmt: skip
     """Compile a loss: by default to a Python module that needs torch and triton alone."""
     chosen = choose(read_losses(file), file, loss)
@@ -46,9 +47,11 @@ def compile_command(
         write(_machine_code(chosen, stage, target or _default_target(stage), classes, dtype), output, stage)
     elif stage == "resources":
         write(_resources(chosen, target or _default_target(stage), classes, dtype), output, stage)
+    elif stage == "traffic":
+        write(_traffic(chosen, dtype), output, stage)
     elif stage:
         if stage not in TEXTS:
-            known = [*TEXTS, *MACHINE, "resources"]
+            known = [*TEXTS, *MACHINE, "resources", "traffic"]
             raise GloError(
                 f"nothing is called {stage} here", hint=did_you_mean(stage, known) or f"choose: {', '.join(known)}"
             )
@@ -133,6 +136,15 @@ def _resources(loss: Loss, targets: str, classes: int, dtype: str) -> str:
 
     program, names = whole_program(loss), [target.strip() for target in targets.split(",")]
     return table((name, resources(program, name, dtype, classes)) for name in names)
+
+
+def _traffic(loss: Loss, dtype: str) -> str:
+    from glo_codegen.traffic import BYTES, emit_traffic
+    from glo_dsl.passes.pipeline import whole_program
+
+    if dtype not in BYTES:
+        raise GloError(f"unknown dtype {dtype}", hint=did_you_mean(dtype, BYTES) or f"choose one of {', '.join(BYTES)}")
+    return emit_traffic(whole_program(loss), dtype)
 
 
 def _tree(loss: Loss) -> str:

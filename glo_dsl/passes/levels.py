@@ -19,11 +19,12 @@ def level(root: Expr) -> int:
         for node in walk((root,)):
             if node not in _known:
                 below = max((_known[a] for a in node.args), default=0)
-                _known[node] = below + (isinstance(node, Apply) and _crosses(node))
+                _known[node] = below + (isinstance(node, Apply) and crosses(node))
     return _known[root]
 
 
-def _crosses(node: Apply) -> bool:
+def crosses(node: Apply) -> bool:
+    """Whether a node is known only after a pass over what it is computed from."""
     if node.op.shape == "gather":
         return not isinstance(node.args[0], Var)
     return node.op.shape in ("reduce", "row")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from glo_codegen.program import Program
 from glo_dsl.errors import GloError, did_you_mean
@@ -13,6 +13,7 @@ from glo_dsl.passes.diff import gradients
 from glo_dsl.passes.lower import lower
 from glo_dsl.passes.schedule import schedule
 from glo_dsl.passes.simplify import simplify
+from glo_dsl.passes.walked import walked_program
 
 ARGUMENTS = ("reduction", "ignore_index", "sample_weight", "dim", "wrt")
 """What a call of a compiled loss takes besides inputs and parameters."""
@@ -54,21 +55,26 @@ def derive(loss: Loss, wrt: Iterable[str]) -> Derived:
     return Derived(value, dict(zip(variables, simplified, strict=True)))
 
 
-def compile_program(loss: Loss, wrt: Iterable[str]) -> Program:
-    """The Program that computes the loss and the gradients for the inputs and parameters named in `wrt`."""
+def compile_program(loss: Loss, wrt: Iterable[str], walked: bool = False) -> Program:
+    """The Program that computes the loss and the gradients for the inputs and parameters named in `wrt`.
+
+    `walked`: with its form for targets that read a row in every pass.
+    """
     derived = derive(loss, wrt)
     value, *lowered = lower((derived.value, *derived.gradients.values()))
-    return schedule(loss, value, dict(zip(derived.gradients, lowered, strict=True)))
+    gradients = dict(zip(derived.gradients, lowered, strict=True))
+    program = schedule(loss, value, gradients)
+    return replace(program, walked=walked_program(loss, value, gradients, program)) if walked else program
 
 
 def whole_program(loss: Loss) -> Program:
-    """The Program with every gradient that exists.
+    """The Program with every gradient that exists, and its form for rows that are walked.
 
     Raises:
         GloError: the loss cannot be called, see `check_callable`.
     """
     check_callable(loss)
-    return compile_program(loss, [v.name for v in differentiable(loss)])
+    return compile_program(loss, [v.name for v in differentiable(loss)], walked=True)
 
 
 def oracle_program(loss: Loss) -> Program:

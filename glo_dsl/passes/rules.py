@@ -132,3 +132,12 @@ sum(k * x) = k * sum(x)
 sum(-x) = -sum(x)
 sum(x - log(k)) = sum(x) - C * log(k)         when k later x
 """
+
+WALKED = """
+sum(if p then 0 else k * x) = k * sum(if p then 0 else x)
+sum(if p then 0 else -x) = -sum(if p then 0 else x)
+sum(if p then k * x else 0) = k * sum(if p then x else 0)
+if p then 0 else (if q then 0 else a) = if p or q then 0 else a
+if p then 0 else (if q then a else 0) = if q and not p then a else 0
+sum(x * (y - log(k))) = sum(x * y) - log(k) * sum(x)     when k later y
+"""

@@ -9,6 +9,7 @@ from glo_codegen.program import (
     CLASSES,
     LOSS,
     POSITION,
+    Follow,
     Input,
     Instr,
     Load,
@@ -27,6 +28,7 @@ from glo_dsl.ir.expr import Apply, Const, Expr, Var, walk
 from glo_dsl.ir.table import OPS
 from glo_dsl.lang.loss import Loss
 from glo_dsl.passes.levels import level
+from glo_dsl.passes.online import Online
 
 
 def rate_of(node: Expr) -> Rate:
@@ -53,6 +55,7 @@ class _Draft:
 class _Scheduler:
     loss: Loss
     drafts: list[_Draft]
+    online: Online | None
     uniform: list[Instr] = field(default_factory=list)
     operands: dict[Expr, Operand] = field(default_factory=dict)
     named: int = 0
@@ -94,15 +97,37 @@ class _Scheduler:
             assert isinstance(index, str)
             self._put(Load(name, row.name, node.type.kind, Rate.SAMPLE, at=index), 0)
         elif node.op.reduces:
-            self.drafts[level(node.args[0])].reductions.append(Reduce(name, node.op, args[0]))
+            self.drafts[self.level(node) - 1].reductions.append(self._reduction(node, name, args[0]))
         else:
-            self._put(Instr(name, node.op, args, node.type.kind, self._rate(node)), level(node))
+            self._put(Instr(name, node.op, args, node.type.kind, self._rate(node)), self.level(node))
+        return name
+
+    def level(self, node: Expr) -> int:
+        return level(node) if self.online is None else self.online.levels[node]
+
+    def _reduction(self, node: Apply, name: str, arg: Operand) -> Reduce:
+        followed = None if self.online is None else self.online.running.get(node)
+        if followed is None:
+            return Reduce(name, node.op, arg)
+        maximum = self.operands[followed.maximum]
+        assert isinstance(maximum, str)
+        companion = None if followed.drifts_with is None else self._companion(node, followed.drifts_with)
+        return Reduce(name, node.op, arg, Follow(maximum, followed.degree, companion))
+
+    def _companion(self, node: Apply, total: Expr) -> str:
+        """The sum that a drifting one needs: one that has been placed, or the count of the classes seen so far."""
+        if isinstance(total, Const):
+            counted = Reduce(self._name(), node.op, total.value)
+            self.drafts[self.level(node) - 1].reductions.append(counted)
+            return counted.out
+        name = self.operands[total]
+        assert isinstance(name, str)
         return name
 
     def _rate(self, node: Apply) -> Rate:
         """A value that does not vary but needs a pass over a shared row cannot stand before the passes."""
         rate = rate_of(node)
-        return Rate.SAMPLE if rate == Rate.UNIFORM and level(node) > 0 else rate
+        return Rate.SAMPLE if rate == Rate.UNIFORM and self.level(node) > 0 else rate
 
     def _put(self, step: Step, phase: int) -> None:
         if step.rate == Rate.CLASS:
@@ -113,21 +138,23 @@ class _Scheduler:
             self.uniform.append(step)
 
 
-def schedule(loss: Loss, value: Expr, gradients: Mapping[Var, Expr]) -> Program:
+def schedule(loss: Loss, value: Expr, gradients: Mapping[Var, Expr], online: Online | None = None) -> Program:
     """The Program for `value` and `gradients` of `loss`, all of them lowered.
 
     A value of level n, that is one that needs n reductions before it, is computed in phase n: reductions that do not
-    depend on each other share a pass, and no pass starts before all that it needs is known.
+    depend on each other share a pass, and no pass starts before all that it needs is known. With `online` the levels
+    are those found there, and some sums follow a maximum of their own pass.
     """
     roots = (value, *gradients.values())
-    scheduler = _Scheduler(loss, [_Draft() for _ in range(1 + max(level(root) for root in roots))])
-    for node in walk(roots):
+    levels = level if online is None else online.levels.__getitem__
+    scheduler = _Scheduler(loss, [_Draft() for _ in range(1 + max(levels(root) for root in roots))], online)
+    for node in walk((*(online.companions if online else ()), *roots)):
         scheduler.place(node)
     results: list[tuple[str, Operand]] = [(LOSS, scheduler.operands[value])]
     for variable, gradient in gradients.items():
         operand = scheduler.operands[gradient]
         if variable.type.per_class:
-            scheduler.drafts[level(gradient)].stores.append(Store(grad(variable.name), operand))
+            scheduler.drafts[levels(gradient)].stores.append(Store(grad(variable.name), operand))
         else:
             results.append((grad(variable.name), operand))
     return Program(

@@ -28,6 +28,9 @@ KINDS: dict[str, tuple[str, ...]] = {
 }
 """What can be had for a back end, from early to late."""
 
+OPTIONS = {"cuda": ("num_warps", "maxnreg"), "hip": ("num_warps",)}
+"""What of a tile is said to the back end rather than to the kernel."""
+
 DTYPES = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "float64": "fp64"}
 
 
@@ -107,10 +110,10 @@ def _compile(program: Program, target: Any, dtype: str, classes: int) -> Built:
     with tempfile.TemporaryDirectory(prefix="glo-") as folder, knobs.compilation.scope():
         knobs.compilation.disable_line_info = True  # the lines are those of a temporary file
         module = _load(emit_triton(program), Path(folder))
-        tile = dict(module._tile(classes) if tiled(program) else module.TILE)
-        options = {"num_warps": tile.pop("num_warps")}
+        kernel, tile = module._tile(classes) if tiled(program) else (getattr(module, kernel_name(program)), module.TILE)
+        options = {name: tile[name] for name in OPTIONS[target.backend] if name in tile}
+        tile = {name: size for name, size in tile.items() if name not in OPTIONS["cuda"]}
         signature, fixed, attributes = _specialization(program, dtype, classes, tile)
-        kernel = getattr(module, kernel_name(program))
         source = ASTSource(fn=kernel, signature=signature, constexprs=fixed, attrs=attributes)
         compiled = triton.compile(source, target=target, options=options)
     facts, names = compiled.metadata, list(signature)

@@ -23,6 +23,7 @@ FOCAL = EXAMPLES / "focal.glo"
         ("gradient", "d focal / d z = "),
         ("latex", r"\frac{\partial\, \mathrm{focal}}{\partial \gamma} = "),
         ("program", "store grad_z"),
+        ("traffic", "resident   all"),
         ("triton", "@triton.jit"),
         ("c", "#pragma omp simd"),
         ("torch", "def launch_torch("),
@@ -31,6 +32,11 @@ FOCAL = EXAMPLES / "focal.glo"
 def test_stages_are_printed(run: Run, stage: str, holds: str) -> None:
     done = run("glo-compile", FOCAL, "--emit", stage)
     assert done.returncode == 0 and holds in done.stdout.decode()
+
+
+def test_traffic_is_counted_for_a_dtype(run: Run) -> None:
+    text = run("glo-compile", FOCAL, "--emit", "traffic", "--dtype", "bfloat16").stdout.decode()
+    assert text.startswith("focal, bfloat16: ") and "4 = 1.00 x 4" in text
 
 
 def test_glo_compile_and_glo_dash_compile_are_the_same(run: Run) -> None:
@@ -162,6 +168,8 @@ def test_a_bad_file_is_said_to_be_so(run: Run, tmp_path: Path, case: str) -> Non
         (("nothing.glo",), 1, "cannot read nothing.glo"),
         ((EXAMPLES,), 1, "cannot read"),
         ((FOCAL, "--emit", "pxt"), 1, "did you mean ptx?"),
+        ((FOCAL, "--emit", "trafic"), 1, "did you mean traffic?"),
+        ((FOCAL, "--emit", "traffic", "--dtype", "int8"), 1, "choose one of float64, float32"),
         ((FOCAL, "--target", "tpu"), 1, "unknown target tpu"),
         ((FOCAL, "--target", "cuda:12345"), 1, "unknown target cuda:12345"),
         ((FOCAL, "--emit", "cubin", "--target", "hip:gfx942", "-o", "x"), 1, "no cubin for hip:gfx942"),

@@ -13,7 +13,8 @@ import pytest
 
 from glo_codegen.program import Program
 from glo_codegen.triton import emit_triton
-from tests.codegen.launching import Build
+from glo_codegen.triton_launch import tiled
+from tests.codegen.launching import Build, streaming
 
 
 @pytest.fixture(autouse=True)
@@ -23,9 +24,12 @@ def quiet() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def build(tmp_path: Path) -> Build:
-    """Loads the module of a program from a file, for Triton reads the source of its functions back."""
+@pytest.fixture(params=["resident", "streaming"])
+def build(tmp_path: Path, request: pytest.FixtureRequest) -> Build:
+    """Loads the module of a program from a file, for Triton reads the source of its functions back.
+
+    Every check is made of both kernel families; the streaming one walks even short rows in several blocks.
+    """
     number = itertools.count()
 
     def load(program: Program) -> ModuleType:
@@ -35,6 +39,10 @@ def build(tmp_path: Path) -> Build:
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
+        if request.param == "streaming":
+            if not tiled(program):
+                pytest.skip("without a class axis there is nothing to stream")
+            streaming(module, program)
         return module
 
     return load

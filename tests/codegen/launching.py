@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from glo_codegen.program import Program
+from glo_codegen.triton_launch import stream_name
 from glo_dsl.ir import expr as ir
 from glo_dsl.ir.expr import Apply, Const, Expr, Var, walk
 from glo_dsl.lang.definitions import losses_of
@@ -29,7 +30,7 @@ def loss_of(text: str) -> Loss:
 
 
 def program_of(loss: Loss) -> Program:
-    return compile_program(loss, [v.name for v in differentiable(loss)])
+    return compile_program(loss, [v.name for v in differentiable(loss)], walked=True)
 
 
 def batch(loss: Loss, rows: int, classes: int, dtype: torch.dtype = torch.float32, seed: int = 0) -> tuple[Tensor, ...]:
@@ -54,6 +55,17 @@ def run(
     names = tuple(v.name for v in differentiable(loss)) if wrt is None else wrt
     found: tuple[Tensor, dict[str, Tensor]] = module.launch(inputs, params, names, torch.tensor([scale]), IGNORED)
     return found
+
+
+def streaming(module: ModuleType, program: Program, block: int = 4) -> ModuleType:
+    """The module, which from now on takes the streaming kernel for rows of any length, with several blocks in each."""
+    kernel = getattr(module, stream_name(program))
+
+    def tile(classes: int) -> tuple[object, dict[str, int]]:
+        return kernel, {"ROWS": 2, "BLOCK": block if classes < 100 else 256, "num_warps": 4}
+
+    module._tile = tile  # type: ignore[attr-defined]
+    return module
 
 
 def reference(loss: Loss, inputs: tuple[Tensor, ...], scale: float = 1.0) -> tuple[Tensor, dict[str, Tensor]]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from glo_codegen.c import emit_c, function_name, translation_unit
-from glo_codegen.c_plan import plan_of, walked
+from glo_codegen.plan import plan_of, walked
 from glo_codegen.program import Program
 from glo_dsl.lang.definitions import losses_of
 from glo_dsl.lang.loss import Loss

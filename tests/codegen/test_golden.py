@@ -37,7 +37,7 @@ PRINTERS: dict[str, Callable[[Program], str]] = {
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
 def test_emitted_text(path: Path, kind: str, golden: Callable[[str, str], None]) -> None:
     loss = glo.load(path)[path.stem]
-    program = compile_program(loss, [v.name for v in differentiable(loss)])
+    program = compile_program(loss, [v.name for v in differentiable(loss)], walked=True)
     golden(PRINTERS[kind](program), f"{path.stem}.{kind}")
 
 

@@ -211,12 +211,22 @@ def test_hostile_names_collide_with_nothing(build: Build) -> None:
     check(loss, build(program_of(loss)), batch(loss, 3, 5))
 
 
-def test_too_many_classes_are_refused_by_name_of_the_limit(build: Build) -> None:
+@pytest.mark.parametrize("build", ["resident"], indirect=True)
+def test_long_rows_are_streamed(build: Build) -> None:
+    """The kernel is chosen by the class count alone, and a streaming one takes any."""
     module = build(program_of(loss_of("loss f(z: real[C]) = sum(z)")))
-    assert module._tile(131072) == {"ROWS": 1, "BLOCK": 131072, "num_warps": 16}
-    assert module._tile(0)["BLOCK"] == module._tile(1)["BLOCK"] == 1
-    with pytest.raises(ValueError, match="131072"):
-        module.launch((torch.zeros(0, 131073),), torch.zeros(0), (), torch.ones(1), IGNORED)
+    assert module._tile(0)[1]["BLOCK"] == module._tile(1)[1]["BLOCK"] == 1
+    assert module._tile(16384) == (module.f_kernel, {"ROWS": 1, "BLOCK": 16384, "num_warps": 16})
+    for classes in (16385, 262144, 2**30):
+        kernel, tile = module._tile(classes)
+        assert kernel is module.f_stream_kernel
+        assert tile == {"ROWS": 1, "BLOCK": 8192, "num_warps": 16, "maxnreg": 128}
+
+
+@pytest.mark.parametrize("build", ["resident"], indirect=True)
+def test_a_row_of_more_classes_than_any_register_file_holds(build: Build) -> None:
+    loss = loss_of("loss ce(z: real[C], t: class[C]) = -log(softmax(z))[t]")
+    check(loss, build(program_of(loss)), batch(loss, 2, 262145))
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)

@@ -22,11 +22,14 @@ from glo_dsl.runtime.resources import tool, usage
 from glo_dsl.runtime.triton_compile import compile_triton
 
 EXAMPLES = sorted(p for p in (Path(__file__).parents[2] / "examples").glob("*.glo") if "?" not in p.read_text())
+LONG = [path for path in EXAMPLES if "real[C]" in path.read_text()]
+"""The examples that have rows: they are compiled for long ones too."""
 TARGETS = [("cuda:80", "cubin"), ("cuda:100", "ptx"), ("hip:gfx942", "hsaco"), ("cuda:90", "ttgir")]
 
 COMPILER = """
 import sys
 from pathlib import Path
+from glo_codegen.triton_launch import tiled
 from test_triton_cubin import EXAMPLES, TARGETS, program_of, synthetic
 from glo_dsl.runtime.triton_compile import compile_triton
 
@@ -36,6 +39,9 @@ for path in EXAMPLES:
     for classes in (10, 1000):
         code = compile_triton(program, "cuda:90", "cubin", classes=classes)
         (folder / f"{path.stem}.{classes}.cubin").write_bytes(code)
+    if tiled(program):
+        code = compile_triton(program, "cuda:90", "cubin", "bfloat16", classes=262144)
+        (folder / f"{path.stem}.262144.cubin").write_bytes(code)
 for number, text in enumerate(synthetic()):
     code = compile_triton(program_of(text), "cuda:90", "cubin", "bfloat16", 256)
     (folder / f"synthetic{number}.cubin").write_bytes(code)
@@ -48,7 +54,7 @@ assert "gl" + "o-" not in (folder / "cuda_90.ttgir").read_text()
 
 def program_of(text: str) -> Program:
     (loss,) = losses_of(text).values()
-    return compile_program(loss, [v.name for v in differentiable(loss)])
+    return compile_program(loss, [v.name for v in differentiable(loss)], walked=True)
 
 
 def use(op: Op) -> str:
@@ -83,7 +89,10 @@ def synthetic(size: int = 9) -> list[str]:
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("compiled")
     environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
-    environment |= {"TRITON_CACHE_DIR": str(folder / "cache"), "PYTHONPATH": str(Path(__file__).parent)}
+    environment |= {
+        "TRITON_CACHE_DIR": str(folder / "cache"),
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path]),
+    }
     done = subprocess.run(
         [sys.executable, "-c", COMPILER, str(folder)], env=environment, capture_output=True, text=True, timeout=300
     )
@@ -100,7 +109,7 @@ def test_the_synthetic_losses_use_every_operator_that_triton_spells() -> None:
 
 def test_everything_compiles_to_machine_code(compiled: Path) -> None:
     cubins = sorted(compiled.glob("*.cubin"))
-    assert len(cubins) == 2 * len(EXAMPLES) + len(synthetic()) + 1
+    assert len(cubins) == 2 * len(EXAMPLES) + len(LONG) + len(synthetic()) + 1
     for path in [*cubins, compiled / "hip_gfx942.hsaco"]:
         assert path.read_bytes()[:4] == b"\x7fELF"
     assert ".target sm_100" in (compiled / "cuda_100.ptx").read_text()
@@ -113,8 +122,9 @@ def test_maximum_propagates_nan(compiled: Path) -> None:
     assert "max.f32" not in ptx
 
 
-@pytest.mark.parametrize("classes", [10, 1000])
-@pytest.mark.parametrize("name", [p.stem for p in EXAMPLES])
+@pytest.mark.parametrize(
+    ("name", "classes"), [(p.stem, c) for p in EXAMPLES for c in (10, 1000)] + [(p.stem, 262144) for p in LONG]
+)
 def test_no_example_spills(compiled: Path, name: str, classes: int) -> None:
     if tool() is None:
         pytest.skip("this Triton ships no cuobjdump")

@@ -24,6 +24,8 @@ from tests.codegen.launching import (
     run,
 )
 
+pytestmark = pytest.mark.parametrize("build", ["resident"], indirect=True)  # there is no class axis to stream
+
 EDGES = [
     0.0,
     1e-30,

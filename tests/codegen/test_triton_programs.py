@@ -13,14 +13,20 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import glo_dsl as glo
+from glo_codegen.triton import emit_triton
 from glo_dsl.ir.expr import Expr, apply, var
 from glo_dsl.ir.ops import UNKNOWN, Op
 from glo_dsl.ir.table import OPS
 from glo_dsl.ir.types import BOOL_ROW, CLASS_INDEX, REAL_ROW
 from glo_dsl.lang.loss import Loss
-from glo_dsl.passes.pipeline import differentiable
+from glo_dsl.passes.pipeline import differentiable, whole_program
+from glo_dsl.runtime.compile import spec_of
+from glo_dsl.runtime.contract import CompiledLoss
+from glo_dsl.runtime.load_module import load_module
+from glo_dsl.runtime.spec import reducing
 from glo_dsl.verify.oracle import noisy, oracle, wrong
 from glo_dsl.verify.strategies import arrays_for, losses, parameters_for
+from tests.codegen.launching import streaming
 
 ROWS, CLASSES = 6, 5
 TYPES = {"real": REAL_ROW, "any": REAL_ROW, "bool": BOOL_ROW, "class": CLASS_INDEX}
@@ -58,11 +64,24 @@ def inputs_of(op: Op) -> list[Tensor]:
     return found
 
 
+def streamed(loss: Loss) -> CompiledLoss:
+    """The loss, with the streaming kernel walking its rows in blocks of 2 classes."""
+    program = whole_program(loss)
+    launch = streaming(load_module(emit_triton(program)), program, block=2).launch
+    return CompiledLoss(spec_of(loss), lambda _: reducing(spec_of(loss), launch, torch.float32), None)
+
+
 def check(loss: Loss, inputs: list[Tensor], params: dict[str, float]) -> int:
-    """Compares value and all gradients of the Triton kernel with the oracle; returns how many were determined."""
+    """Compares value and all gradients of both Triton kernels with the oracle; returns how many were determined."""
+    by_rows = any(v.type.per_class for v in loss.inputs)
+    families = [glo.compile(loss, "triton"), *([streamed(loss)] if by_rows else [])]
+    return min(_check(loss, family, inputs, params) for family in families)
+
+
+def _check(loss: Loss, compiled: CompiledLoss, inputs: list[Tensor], params: dict[str, float]) -> int:
     wrt = [v.name for v in differentiable(loss)]
     with np.errstate(all="ignore"):  # lanes beyond the row are computed too, and thrown away
-        value, gradients = glo.compile(loss, "triton").value_and_grad(*inputs, wrt=wrt, reduction="none", **params)
+        value, gradients = compiled.value_and_grad(*inputs, wrt=wrt, reduction="none", **params)
     variants = [loss, *(replace(loss, expr=noisy(loss.expr, seed, FLOAT32)) for seed in range(4))]
     truths = [oracle(variant, inputs, params, wrt) for variant in variants]
     compared = 0

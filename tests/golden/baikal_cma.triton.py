@@ -115,13 +115,150 @@ def baikal_cma_kernel(
         tl.store(grad_c3_ptr + row, scaled.to(grad_c3_ptr.dtype.element_ty), mask=row_mask)
 
 
+@triton.jit(do_not_specialize=["ignore_index", "rows"])
+def baikal_cma_stream_kernel(
+    in_z_ptr, in_z_row_stride, in_z_class_stride,
+    in_t_ptr, in_t_row_stride,
+    params_ptr,
+    scale_ptr, loss_ptr,
+    grad_z_ptr, grad_c0_ptr, grad_c1_ptr, grad_c2_ptr, grad_c3_ptr,
+    ignore_index, rows, classes,
+    ROWS: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Loss and gradients, times scale; a gradient whose pointer is None costs nothing."""
+    row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
+    row_mask = row < rows
+    scale = tl.load(scale_ptr)
+    n_classes = tl.cast(classes, tl.float32)
+    p_c0 = tl.load(params_ptr + 0)
+    p_c1 = tl.load(params_ptr + 1)
+    p_c2 = tl.load(params_ptr + 2)
+    p_c3 = tl.load(params_ptr + 3)
+    v22 = -1.0 / n_classes
+    v23 = p_c0 * v22
+    v24 = p_c1 * v23
+    v37 = p_c3 * v23
+    v45 = v24 / p_c2
+    v46 = n_classes * v45
+
+    # An ignored row yields 0; a class index out of range makes its row NaN.
+    index_t = tl.load(in_t_ptr + row * in_t_row_stride, mask=row_mask, other=0).to(tl.int64)
+    ignored = index_t == ignore_index
+    usable = row_mask & (ignored == 0) & (index_t >= 0) & (index_t < classes)
+    filler = tl.where(ignored, 0.0, float("nan"))
+
+    at_z = in_z_ptr + row * in_z_row_stride
+
+    # Phase 1 of 3: max over classes, sum over classes.
+    v12 = tl.where(usable, index_t, -1).to(tl.int32)
+    v13 = tl.load(at_z + v12.to(tl.int64) * in_z_class_stride, mask=usable, other=0).to(tl.float32)
+    largest_v1 = tl.full([ROWS, 1], float("-inf"), tl.float32)
+    lanes_v4 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
+    for start in range(0, classes, BLOCK):
+        col = start + tl.arange(0, BLOCK)[None, :]
+        col_mask = col < classes
+        mask = row_mask & col_mask
+        v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
+        before_v1 = largest_v1
+        largest_v1 = _max(before_v1, tl.reduce(tl.where(col_mask, v0, float("-inf")), 1, _max, keep_dims=True))
+        v1 = tl.where(largest_v1 == float("-inf"), 0.0, largest_v1)
+        shrink_v1 = tl.where(largest_v1 == before_v1, 1.0, tl.exp(before_v1 - largest_v1))
+        v2 = v0 - v1
+        v3 = tl.exp(v2)
+        lanes_v4 = lanes_v4 * shrink_v1 + tl.where(col_mask, v3, 0.0)
+    v1 = largest_v1
+    v4 = tl.where(v1 == float("-inf"), float("nan"), tl.sum(lanes_v4, 1, keep_dims=True))
+
+    # Phase 2 of 3: sum over classes.
+    v5 = 1.0 / v4
+    v11 = tl.log(v4)
+    v14 = v13 - v1
+    v15 = v11 - v14
+    v16 = tl.exp(v15)
+    v17 = p_c3 * v16
+    v38 = v16 * v37
+    v47 = v16 * v23
+    v48 = -v47
+    lanes_v9 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
+    lanes_v29 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
+    for start in range(0, classes, BLOCK):
+        col = start + tl.arange(0, BLOCK)[None, :]
+        col_mask = col < classes
+        mask = row_mask & col_mask
+        v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
+        v2 = v0 - v1
+        v3 = tl.exp(v2)
+        v6 = v3 * v5
+        v7 = p_c2 * v6
+        v8 = tl.log(v7)
+        v25 = v11 - v2
+        v26 = tl.exp(v25)
+        v28 = v3 * v26
+        lanes_v9 = lanes_v9 + tl.where(col_mask, v8, 0.0)
+        lanes_v29 = lanes_v29 + tl.where(col_mask, v28, 0.0)
+    v9 = tl.sum(lanes_v9, 1, keep_dims=True)
+    v29 = tl.sum(lanes_v29, 1, keep_dims=True)
+
+    # Phase 3 of 3: grad_z.
+    v10 = p_c1 * v9
+    v18 = v10 - v17
+    v19 = p_c0 * v18
+    v20 = v19 / n_classes
+    v21 = -v20
+    v30 = v29 * v5
+    v31 = v30 * v24
+    v43 = v18 * v22
+    v44 = v23 * v9
+    for start in range(0, classes, BLOCK):
+        col = start + tl.arange(0, BLOCK)[None, :]
+        col_mask = col < classes
+        mask = row_mask & col_mask
+        v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
+        v35 = col == v12
+        v36 = tl.where(v35, 1.0, 0.0)
+        v2 = v0 - v1
+        v3 = tl.exp(v2)
+        v6 = v3 * v5
+        v25 = v11 - v2
+        v26 = tl.exp(v25)
+        v27 = v24 * v26
+        v39 = v36 * v38
+        v40 = v6 * v38
+        v41 = v39 - v40
+        v32 = v27 - v31
+        v33 = v32 * v3
+        v34 = v33 * v5
+        v42 = v34 + v41
+        if grad_z_ptr is not None:
+            scaled = tl.where(usable, v42 * scale, filler)
+            tl.store(grad_z_ptr + row * classes + col, scaled.to(grad_z_ptr.dtype.element_ty), mask=mask)
+
+    tl.store(loss_ptr + row, tl.where(usable, v21, filler), mask=row_mask)
+    if grad_c0_ptr is not None:
+        scaled = tl.where(usable, v43 * scale, filler)
+        tl.store(grad_c0_ptr + row, scaled.to(grad_c0_ptr.dtype.element_ty), mask=row_mask)
+    if grad_c1_ptr is not None:
+        scaled = tl.where(usable, v44 * scale, filler)
+        tl.store(grad_c1_ptr + row, scaled.to(grad_c1_ptr.dtype.element_ty), mask=row_mask)
+    if grad_c2_ptr is not None:
+        scaled = tl.where(usable, v46 * scale, filler)
+        tl.store(grad_c2_ptr + row, scaled.to(grad_c2_ptr.dtype.element_ty), mask=row_mask)
+    if grad_c3_ptr is not None:
+        scaled = tl.where(usable, v48 * scale, filler)
+        tl.store(grad_c3_ptr + row, scaled.to(grad_c3_ptr.dtype.element_ty), mask=row_mask)
+
+
 def _tile(classes):
-    """Rows and classes that a program holds: one whole row, or as many short ones as make 1024 values."""
-    if classes > 131072:
-        raise ValueError(f"{classes} classes: a row of more than 131072 does not fit one program")
+    """The kernel for rows of that many classes, and the rows and classes that a program holds at a time: one
+    whole row, or as many short ones as make 1024 values; of a long one a block."""
+    if classes > 8192:
+        # NVIDIA's assembler would rather spill a little than let a second program of a core wait.
+        registers = {} if torch.version.hip else {"maxnreg": 128}
+        return baikal_cma_stream_kernel, {"ROWS": 1, "BLOCK": 4096, "num_warps": 16, **registers}
     block = triton.next_power_of_2(max(classes, 1))
     rows = max(1, 1024 // block)
-    return {"ROWS": rows, "BLOCK": block, "num_warps": min(max(rows * block // 512, 4), 16)}
+    warps = min(max(rows * block // 512, 4), 16)
+    return baikal_cma_kernel, {"ROWS": rows, "BLOCK": block, "num_warps": warps}
 
 
 def launch(inputs, params, wrt, scale, ignore_index=-100):
@@ -144,10 +281,10 @@ def launch(inputs, params, wrt, scale, ignore_index=-100):
     grad_c1 = torch.empty(rows, dtype=torch.float32, device=device) if "c1" in wrt else None
     grad_c2 = torch.empty(rows, dtype=torch.float32, device=device) if "c2" in wrt else None
     grad_c3 = torch.empty(rows, dtype=torch.float32, device=device) if "c3" in wrt else None
-    tile = _tile(classes)
+    kernel, tile = _tile(classes)
     if rows > 0:
         with torch.cuda.device_of(loss):
-            baikal_cma_kernel[(triton.cdiv(rows, tile["ROWS"]),)](
+            kernel[(triton.cdiv(rows, tile["ROWS"]),)](
                 in_z, in_z.stride(0), in_z.stride(-1),
                 in_t, in_t.stride(0),
                 params,

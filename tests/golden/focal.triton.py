@@ -120,13 +120,117 @@ def focal_kernel(
         tl.store(grad_gamma_ptr + row, scaled.to(grad_gamma_ptr.dtype.element_ty), mask=row_mask)
 
 
+@triton.jit(do_not_specialize=["ignore_index", "rows"])
+def focal_stream_kernel(
+    in_z_ptr, in_z_row_stride, in_z_class_stride,
+    in_t_ptr, in_t_row_stride,
+    params_ptr,
+    scale_ptr, loss_ptr,
+    grad_z_ptr, grad_gamma_ptr,
+    ignore_index, rows, classes,
+    ROWS: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Loss and gradients, times scale; a gradient whose pointer is None costs nothing."""
+    row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
+    row_mask = row < rows
+    scale = tl.load(scale_ptr)
+    n_classes = tl.cast(classes, tl.float32)
+    p_gamma = tl.load(params_ptr + 0)
+    v17 = p_gamma == 0.0
+    v19 = -1.0 + p_gamma
+    v36 = p_gamma >= 0.0
+
+    # An ignored row yields 0; a class index out of range makes its row NaN.
+    index_t = tl.load(in_t_ptr + row * in_t_row_stride, mask=row_mask, other=0).to(tl.int64)
+    ignored = index_t == ignore_index
+    usable = row_mask & (ignored == 0) & (index_t >= 0) & (index_t < classes)
+    filler = tl.where(ignored, 0.0, float("nan"))
+
+    at_z = in_z_ptr + row * in_z_row_stride
+
+    # Phase 1 of 2: max over classes, sum over classes.
+    v1 = tl.where(usable, index_t, -1).to(tl.int32)
+    v2 = tl.load(at_z + v1.to(tl.int64) * in_z_class_stride, mask=usable, other=0).to(tl.float32)
+    largest_v3 = tl.full([ROWS, 1], float("-inf"), tl.float32)
+    lanes_v7 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
+    for start in range(0, classes, BLOCK):
+        col = start + tl.arange(0, BLOCK)[None, :]
+        col_mask = col < classes
+        mask = row_mask & col_mask
+        v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
+        before_v3 = largest_v3
+        largest_v3 = _max(before_v3, tl.reduce(tl.where(col_mask, v0, float("-inf")), 1, _max, keep_dims=True))
+        v3 = tl.where(largest_v3 == float("-inf"), 0.0, largest_v3)
+        shrink_v3 = tl.where(largest_v3 == before_v3, 1.0, tl.exp(before_v3 - largest_v3))
+        v5 = v0 - v3
+        v6 = tl.exp(v5)
+        lanes_v7 = lanes_v7 * shrink_v3 + tl.where(col_mask, v6, 0.0)
+    v3 = largest_v3
+    v7 = tl.where(v3 == float("-inf"), float("nan"), tl.sum(lanes_v7, 1, keep_dims=True))
+
+    # Phase 2 of 2: grad_z.
+    v4 = v2 - v3
+    v8 = tl.log(v7)
+    v9 = v4 - v8
+    v10 = tl.exp(v4)
+    v11 = 1.0 / v7
+    v12 = v10 * v11
+    v13 = 1.0 - v12
+    v14 = _pow(v13, p_gamma)
+    v15 = v9 * v14
+    v16 = -v15
+    v18 = p_gamma * v9
+    v20 = _pow(v13, v19)
+    v21 = v18 * v20
+    v22 = -v21
+    v23 = tl.where(v17, 0.0, v22)
+    v24 = v23 * v12
+    v37 = v13 == 0.0
+    v38 = (v36 != 0) & v37
+    v39 = -v12
+    v40 = _log1p(v39)
+    v41 = v40 * v15
+    v42 = -v41
+    v43 = tl.where(v38, 0.0, v42)
+    for start in range(0, classes, BLOCK):
+        col = start + tl.arange(0, BLOCK)[None, :]
+        col_mask = col < classes
+        mask = row_mask & col_mask
+        v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
+        v25 = col == v1
+        v26 = tl.where(v25, 1.0, 0.0)
+        v5 = v0 - v3
+        v6 = tl.exp(v5)
+        v27 = v23 * v26
+        v28 = v24 - v27
+        v29 = v28 * v6
+        v30 = v29 * v11
+        v31 = v6 * v11
+        v32 = v31 * v14
+        v33 = v26 * v14
+        v34 = v32 - v33
+        v35 = v30 + v34
+        if grad_z_ptr is not None:
+            scaled = tl.where(usable, v35 * scale, filler)
+            tl.store(grad_z_ptr + row * classes + col, scaled.to(grad_z_ptr.dtype.element_ty), mask=mask)
+
+    tl.store(loss_ptr + row, tl.where(usable, v16, filler), mask=row_mask)
+    if grad_gamma_ptr is not None:
+        scaled = tl.where(usable, v43 * scale, filler)
+        tl.store(grad_gamma_ptr + row, scaled.to(grad_gamma_ptr.dtype.element_ty), mask=row_mask)
+
+
 def _tile(classes):
-    """Rows and classes that a program holds: one whole row, or as many short ones as make 1024 values."""
-    if classes > 131072:
-        raise ValueError(f"{classes} classes: a row of more than 131072 does not fit one program")
+    """The kernel for rows of that many classes, and the rows and classes that a program holds at a time: one
+    whole row, or as many short ones as make 1024 values; of a long one a block."""
+    if classes > 8192:
+        # NVIDIA's assembler would rather spill a little than let a second program of a core wait.
+        registers = {} if torch.version.hip else {"maxnreg": 128}
+        return focal_stream_kernel, {"ROWS": 1, "BLOCK": 4096, "num_warps": 16, **registers}
     block = triton.next_power_of_2(max(classes, 1))
     rows = max(1, 1024 // block)
-    return {"ROWS": rows, "BLOCK": block, "num_warps": min(max(rows * block // 512, 4), 16)}
+    warps = min(max(rows * block // 512, 4), 16)
+    return focal_kernel, {"ROWS": rows, "BLOCK": block, "num_warps": warps}
 
 
 def launch(inputs, params, wrt, scale, ignore_index=-100):
@@ -146,10 +250,10 @@ def launch(inputs, params, wrt, scale, ignore_index=-100):
     loss = torch.empty(rows, dtype=torch.float32, device=device)
     grad_z = torch.empty((rows, classes), dtype=in_z.dtype, device=device) if "z" in wrt else None
     grad_gamma = torch.empty(rows, dtype=torch.float32, device=device) if "gamma" in wrt else None
-    tile = _tile(classes)
+    kernel, tile = _tile(classes)
     if rows > 0:
         with torch.cuda.device_of(loss):
-            focal_kernel[(triton.cdiv(rows, tile["ROWS"]),)](
+            kernel[(triton.cdiv(rows, tile["ROWS"]),)](
                 in_z, in_z.stride(0), in_z.stride(-1),
                 in_t, in_t.stride(0),
                 params,

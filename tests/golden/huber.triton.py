@@ -76,10 +76,10 @@ def launch(inputs, params, wrt, scale, ignore_index=-100):
     grad_p = torch.empty(rows, dtype=in_p.dtype, device=device) if "p" in wrt else None
     grad_y = torch.empty(rows, dtype=in_y.dtype, device=device) if "y" in wrt else None
     grad_delta = torch.empty(rows, dtype=torch.float32, device=device) if "delta" in wrt else None
-    tile = TILE
+    kernel, tile = huber_kernel, TILE
     if rows > 0:
         with torch.cuda.device_of(loss):
-            huber_kernel[(triton.cdiv(rows, tile["BLOCK"]),)](
+            kernel[(triton.cdiv(rows, tile["BLOCK"]),)](
                 in_p, in_p.stride(0),
                 in_y, in_y.stride(0),
                 params,

@@ -53,10 +53,10 @@ def launch(inputs, params, wrt, scale, ignore_index=-100):
     loss = torch.empty(rows, dtype=torch.float32, device=device)
     grad_p = torch.empty(rows, dtype=in_p.dtype, device=device) if "p" in wrt else None
     grad_y = torch.empty(rows, dtype=in_y.dtype, device=device) if "y" in wrt else None
-    tile = TILE
+    kernel, tile = mse_kernel, TILE
     if rows > 0:
         with torch.cuda.device_of(loss):
-            mse_kernel[(triton.cdiv(rows, tile["BLOCK"]),)](
+            kernel[(triton.cdiv(rows, tile["BLOCK"]),)](
                 in_p, in_p.stride(0),
                 in_y, in_y.stride(0),
                 scale, loss,

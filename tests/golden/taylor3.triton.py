@@ -173,13 +173,240 @@ def taylor3_kernel(
         tl.store(grad_th7_ptr + row, scaled.to(grad_th7_ptr.dtype.element_ty), mask=row_mask)
 
 
+@triton.jit(do_not_specialize=["ignore_index", "rows"])
+def taylor3_stream_kernel(
+    in_z_ptr, in_z_row_stride, in_z_class_stride,
+    in_t_ptr, in_t_row_stride,
+    params_ptr,
+    scale_ptr, loss_ptr,
+    grad_z_ptr, grad_th0_ptr, grad_th1_ptr, grad_th2_ptr, grad_th3_ptr, grad_th4_ptr, grad_th5_ptr,
+    grad_th6_ptr, grad_th7_ptr,
+    ignore_index, rows, classes,
+    ROWS: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Loss and gradients, times scale; a gradient whose pointer is None costs nothing."""
+    row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
+    row_mask = row < rows
+    scale = tl.load(scale_ptr)
+    n_classes = tl.cast(classes, tl.float32)
+    p_th0 = tl.load(params_ptr + 0)
+    p_th1 = tl.load(params_ptr + 1)
+    p_th2 = tl.load(params_ptr + 2)
+    p_th3 = tl.load(params_ptr + 3)
+    p_th4 = tl.load(params_ptr + 4)
+    p_th5 = tl.load(params_ptr + 5)
+    p_th6 = tl.load(params_ptr + 6)
+    p_th7 = tl.load(params_ptr + 7)
+    v0 = n_classes * p_th1
+    v1 = 1.0 - v0
+    v2 = p_th2 * v1
+    v38 = -1.0 / n_classes
+    v39 = p_th7 * v38
+    v41 = p_th4 * v38
+    v43 = p_th5 * v38
+    v47 = p_th6 * v38
+    v49 = p_th3 * v38
+    v65 = v43 * v1
+    v71 = n_classes * p_th0
+    v72 = 1.0 - v71
+    v73 = v72 * v43
+    v80 = p_th2 * v38
+    v81 = n_classes * v80
+    v84 = v1 * v38
+
+    # An ignored row yields 0; a class index out of range makes its row NaN.
+    index_t = tl.load(in_t_ptr + row * in_t_row_stride, mask=row_mask, other=0).to(tl.int64)
+    ignored = index_t == ignore_index
+    usable = row_mask & (ignored == 0) & (index_t >= 0) & (index_t < classes)
+    filler = tl.where(ignored, 0.0, float("nan"))
+
+    at_z = in_z_ptr + row * in_z_row_stride
+
+    # Phase 1 of 3: max over classes, sum over classes.
+    v19 = tl.where(usable, index_t, -1).to(tl.int32)
+    largest_v4 = tl.full([ROWS, 1], float("-inf"), tl.float32)
+    lanes_v7 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
+    lanes_v77 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
+    for start in range(0, classes, BLOCK):
+        col = start + tl.arange(0, BLOCK)[None, :]
+        col_mask = col < classes
+        mask = row_mask & col_mask
+        v3 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
+        before_v4 = largest_v4
+        largest_v4 = _max(before_v4, tl.reduce(tl.where(col_mask, v3, float("-inf")), 1, _max, keep_dims=True))
+        v4 = tl.where(largest_v4 == float("-inf"), 0.0, largest_v4)
+        shrink_v4 = tl.where(largest_v4 == before_v4, 1.0, tl.exp(before_v4 - largest_v4))
+        v20 = col == v19
+        v21 = tl.where(v20, 1.0, 0.0)
+        v22 = v21 - p_th0
+        v31 = v22 * v22
+        v5 = v3 - v4
+        v6 = tl.exp(v5)
+        lanes_v7 = lanes_v7 * shrink_v4 + tl.where(col_mask, v6, 0.0)
+        lanes_v77 = lanes_v77 + tl.where(col_mask, v31, 0.0)
+    v4 = largest_v4
+    v7 = tl.where(v4 == float("-inf"), float("nan"), tl.sum(lanes_v7, 1, keep_dims=True))
+    v77 = tl.sum(lanes_v77, 1, keep_dims=True)
+
+    # Phase 2 of 3: sum over classes.
+    v8 = 1.0 / v7
+    v78 = v39 * v77
+    lanes_v12 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
+    lanes_v16 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
+    lanes_v24 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
+    lanes_v28 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
+    lanes_v33 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
+    lanes_v57 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
+    lanes_v69 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
+    for start in range(0, classes, BLOCK):
+        col = start + tl.arange(0, BLOCK)[None, :]
+        col_mask = col < classes
+        mask = row_mask & col_mask
+        v3 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
+        v20 = col == v19
+        v21 = tl.where(v20, 1.0, 0.0)
+        v22 = v21 - p_th0
+        v31 = v22 * v22
+        v40 = v31 * v39
+        v44 = v43 * v22
+        v48 = v47 * v22
+        v50 = v48 + v49
+        v5 = v3 - v4
+        v6 = tl.exp(v5)
+        v9 = v6 * v8
+        v10 = v9 - p_th1
+        v11 = v10 * v10
+        v15 = v11 * v10
+        v23 = v22 * v10
+        v27 = v11 * v22
+        v32 = v31 * v10
+        v42 = v11 * v41
+        v45 = v42 + v44
+        v46 = v41 * v10
+        v51 = v46 + v50
+        v52 = v51 * v10
+        v53 = 2.0 * v52
+        v54 = v45 + v53
+        v55 = v40 + v54
+        v56 = v6 * v55
+        lanes_v12 = lanes_v12 + tl.where(col_mask, v11, 0.0)
+        lanes_v16 = lanes_v16 + tl.where(col_mask, v15, 0.0)
+        lanes_v24 = lanes_v24 + tl.where(col_mask, v23, 0.0)
+        lanes_v28 = lanes_v28 + tl.where(col_mask, v27, 0.0)
+        lanes_v33 = lanes_v33 + tl.where(col_mask, v32, 0.0)
+        lanes_v57 = lanes_v57 + tl.where(col_mask, v56, 0.0)
+        lanes_v69 = lanes_v69 + tl.where(col_mask, v52, 0.0)
+    v12 = tl.sum(lanes_v12, 1, keep_dims=True)
+    v16 = tl.sum(lanes_v16, 1, keep_dims=True)
+    v24 = tl.sum(lanes_v24, 1, keep_dims=True)
+    v28 = tl.sum(lanes_v28, 1, keep_dims=True)
+    v33 = tl.sum(lanes_v33, 1, keep_dims=True)
+    v57 = tl.sum(lanes_v57, 1, keep_dims=True)
+    v69 = tl.sum(lanes_v69, 1, keep_dims=True)
+
+    # Phase 3 of 3: grad_z.
+    v13 = p_th3 * v12
+    v14 = v2 + v13
+    v17 = p_th4 * v16
+    v18 = v14 + v17
+    v25 = p_th5 * v24
+    v26 = v18 + v25
+    v29 = p_th6 * v28
+    v30 = v26 + v29
+    v34 = p_th7 * v33
+    v35 = v30 + v34
+    v36 = v35 / n_classes
+    v37 = -v36
+    v58 = v57 * v8
+    v62 = v39 * v24
+    v63 = 2.0 * v62
+    v64 = v47 * v12
+    v66 = v64 + v65
+    v67 = v63 + v66
+    v68 = -v67
+    v70 = 2.0 * v69
+    v74 = v41 * v12
+    v75 = v73 + v74
+    v76 = v70 + v75
+    v79 = v76 + v78
+    v82 = v79 + v81
+    v83 = -v82
+    v85 = v38 * v12
+    v86 = v38 * v16
+    v87 = v38 * v24
+    v88 = v28 * v38
+    v89 = v38 * v33
+    for start in range(0, classes, BLOCK):
+        col = start + tl.arange(0, BLOCK)[None, :]
+        col_mask = col < classes
+        mask = row_mask & col_mask
+        v3 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
+        v20 = col == v19
+        v21 = tl.where(v20, 1.0, 0.0)
+        v22 = v21 - p_th0
+        v31 = v22 * v22
+        v40 = v31 * v39
+        v44 = v43 * v22
+        v48 = v47 * v22
+        v50 = v48 + v49
+        v5 = v3 - v4
+        v6 = tl.exp(v5)
+        v9 = v6 * v8
+        v10 = v9 - p_th1
+        v11 = v10 * v10
+        v42 = v11 * v41
+        v45 = v42 + v44
+        v46 = v41 * v10
+        v51 = v46 + v50
+        v52 = v51 * v10
+        v53 = 2.0 * v52
+        v54 = v45 + v53
+        v55 = v40 + v54
+        v59 = v55 - v58
+        v60 = v59 * v6
+        v61 = v60 * v8
+        if grad_z_ptr is not None:
+            scaled = tl.where(usable, v61 * scale, filler)
+            tl.store(grad_z_ptr + row * classes + col, scaled.to(grad_z_ptr.dtype.element_ty), mask=mask)
+
+    tl.store(loss_ptr + row, tl.where(usable, v37, filler), mask=row_mask)
+    if grad_th0_ptr is not None:
+        scaled = tl.where(usable, v68 * scale, filler)
+        tl.store(grad_th0_ptr + row, scaled.to(grad_th0_ptr.dtype.element_ty), mask=row_mask)
+    if grad_th1_ptr is not None:
+        scaled = tl.where(usable, v83 * scale, filler)
+        tl.store(grad_th1_ptr + row, scaled.to(grad_th1_ptr.dtype.element_ty), mask=row_mask)
+    if grad_th2_ptr is not None:
+        scaled = tl.where(usable, v84 * scale, filler)
+        tl.store(grad_th2_ptr + row, scaled.to(grad_th2_ptr.dtype.element_ty), mask=row_mask)
+    if grad_th3_ptr is not None:
+        scaled = tl.where(usable, v85 * scale, filler)
+        tl.store(grad_th3_ptr + row, scaled.to(grad_th3_ptr.dtype.element_ty), mask=row_mask)
+    if grad_th4_ptr is not None:
+        scaled = tl.where(usable, v86 * scale, filler)
+        tl.store(grad_th4_ptr + row, scaled.to(grad_th4_ptr.dtype.element_ty), mask=row_mask)
+    if grad_th5_ptr is not None:
+        scaled = tl.where(usable, v87 * scale, filler)
+        tl.store(grad_th5_ptr + row, scaled.to(grad_th5_ptr.dtype.element_ty), mask=row_mask)
+    if grad_th6_ptr is not None:
+        scaled = tl.where(usable, v88 * scale, filler)
+        tl.store(grad_th6_ptr + row, scaled.to(grad_th6_ptr.dtype.element_ty), mask=row_mask)
+    if grad_th7_ptr is not None:
+        scaled = tl.where(usable, v89 * scale, filler)
+        tl.store(grad_th7_ptr + row, scaled.to(grad_th7_ptr.dtype.element_ty), mask=row_mask)
+
+
 def _tile(classes):
-    """Rows and classes that a program holds: one whole row, or as many short ones as make 1024 values."""
-    if classes > 131072:
-        raise ValueError(f"{classes} classes: a row of more than 131072 does not fit one program")
+    """The kernel for rows of that many classes, and the rows and classes that a program holds at a time: one
+    whole row, or as many short ones as make 1024 values; of a long one a block."""
+    if classes > 4096:
+        # NVIDIA's assembler would rather spill a little than let a second program of a core wait.
+        registers = {} if torch.version.hip else {"maxnreg": 128}
+        return taylor3_stream_kernel, {"ROWS": 1, "BLOCK": 2048, "num_warps": 16, **registers}
     block = triton.next_power_of_2(max(classes, 1))
     rows = max(1, 1024 // block)
-    return {"ROWS": rows, "BLOCK": block, "num_warps": min(max(rows * block // 512, 4), 16)}
+    warps = min(max(rows * block // 512, 4), 16)
+    return taylor3_kernel, {"ROWS": rows, "BLOCK": block, "num_warps": warps}
 
 
 def launch(inputs, params, wrt, scale, ignore_index=-100):
@@ -206,10 +433,10 @@ def launch(inputs, params, wrt, scale, ignore_index=-100):
     grad_th5 = torch.empty(rows, dtype=torch.float32, device=device) if "th5" in wrt else None
     grad_th6 = torch.empty(rows, dtype=torch.float32, device=device) if "th6" in wrt else None
     grad_th7 = torch.empty(rows, dtype=torch.float32, device=device) if "th7" in wrt else None
-    tile = _tile(classes)
+    kernel, tile = _tile(classes)
     if rows > 0:
         with torch.cuda.device_of(loss):
-            taylor3_kernel[(triton.cdiv(rows, tile["ROWS"]),)](
+            kernel[(triton.cdiv(rows, tile["ROWS"]),)](
                 in_z, in_z.stride(0), in_z.stride(-1),
                 in_t, in_t.stride(0),
                 params,

@@ -18,7 +18,8 @@ from glo_dsl.passes.match import LETTERS, Rule, holds, parse_rules
 from glo_dsl.passes.simplify import family, rewrite
 
 ROWS, C = 4, 3
-TABLES = {name: getattr(rules, name) for name in ("IDENTITIES", "STABILITY", "CHEAPNESS", "LOWERED")}
+TABLES = {name: getattr(rules, name) for name in ("IDENTITIES", "STABILITY", "CHEAPNESS", "LOWERED", "WALKED")}
+TOGETHER = {"LOWERED": family("IDENTITIES", "LOWERED"), "WALKED": family("IDENTITIES", "LOWERED", "WALKED")}
 CASES = [(name, rule) for name, text in TABLES.items() for rule in parse_rules(text)]
 EACH_RULE = pytest.mark.parametrize(("table", "rule"), CASES, ids=[" ".join(rule.text.split()) for _, rule in CASES])
 
@@ -98,7 +99,7 @@ def _provable(rule: Rule, name: str) -> Interval:
 @EACH_RULE
 def test_the_left_side_is_rewritten_to_the_normal_form_of_the_right(table: str, rule: Rule) -> None:
     left, right = instance(rule)
-    tables = family("IDENTITIES", "LOWERED") if table == "LOWERED" else family("IDENTITIES", "STABILITY", "CHEAPNESS")
+    tables = TOGETHER.get(table, family("IDENTITIES", "STABILITY", "CHEAPNESS"))
     mine, theirs = rewrite((left, right), tables)
     assert mine is theirs
     assert mine is not left or left is right

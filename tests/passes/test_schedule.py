@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 import glo_dsl as glo
 from glo_codegen.c import emit_c
-from glo_codegen.program import CLASSES, LOSS, POSITION, Instr, Load, Operand, Program, Rate, grad, parameter
+from glo_codegen.plan import recomputing
+from glo_codegen.program import CLASSES, LOSS, POSITION, Instr, Load, Operand, Program, Rate, Reduce, grad, parameter
 from glo_codegen.torch_ import emit_torch
 from glo_dsl.lang.loss import Loss
 from glo_dsl.passes.pipeline import compile_program, differentiable, oracle_program
@@ -54,7 +55,9 @@ def verify(program: Program) -> None:
             assert step_.rate == Rate.CLASS
             define(step_.out)
             row.add(step_.out)
-        use([r.arg for r in phase.reductions] + [s.value for s in phase.stores], sample | row)
+        use([r.arg for r in phase.reductions if not r.follow] + [s.value for s in phase.stores], sample | row)
+        for reduction in (r for r in phase.reductions if r.follow):
+            follow_in_time(program, reduction, sample | {r.out for r in phase.reductions if r.op.name == "max"})
         for reduction in phase.reductions:
             assert reduction.op.name in ("sum", "max", "min")
             define(reduction.out)
@@ -65,6 +68,17 @@ def verify(program: Program) -> None:
     assert stored == {grad(name) for name in program.gradients if name in per_class}
     singles = {grad(name) for name in program.gradients if name not in per_class}
     assert {output for output, _ in program.results} == {LOSS, *singles}
+
+
+def follow_in_time(program: Program, reduction: Reduce, known: set[str]) -> None:
+    """All that a sum that follows a maximum is computed from is there in its pass, or in the row that it walks."""
+    plan = recomputing(program)
+    assert isinstance(reduction.arg, str) and reduction.follow is not None and reduction.follow.maximum in known
+    for name in plan.behind([reduction.arg]):
+        step = plan.step[name]
+        operands = step.args if isinstance(step, Instr) else ()
+        missing = {a for a in operands if isinstance(a, str)} - known - set(plan.step) - {POSITION}
+        assert not missing, f"{missing} used before they are known"
 
 
 @settings(max_examples=settings().max_examples // 2)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from glo_codegen.program import Instr, Load, Phase, Program, Step
+from glo_codegen.program import Instr, Load, Operand, Phase, Program, Step
 
 COSTLY = 8
 """From this cost on, storing and reloading a value beats computing it again."""
@@ -27,9 +28,16 @@ class Plan:
 
         `deep`: as if every costly value had a scratch row.
         """
-        wanted: set[str] = set()
         roots = [r.arg for r in phase.reductions] + [s.value for s in phase.stores]
         roots += [name for name in self.scratch if self.home[name] == number]
+        found = {
+            n for n, s in self.step.items() if self.home[n] < number and (n in self.scratch or (deep and _costly(s)))
+        }
+        return self.behind(roots, found)
+
+    def behind(self, roots: Iterable[Operand], found: Collection[str] = ()) -> list[str]:
+        """The values per class among `roots` and those they are computed from, in order; not what is behind `found`."""
+        wanted: set[str] = set()
         stack = [name for name in roots if isinstance(name, str) and name in self.step]
         while stack:
             name = stack.pop()
@@ -37,20 +45,41 @@ class Plan:
                 continue
             wanted.add(name)
             step = self.step[name]
-            found = self.home[name] < number and (name in self.scratch or (deep and _costly(step)))
-            if isinstance(step, Instr) and not found:
+            if isinstance(step, Instr) and name not in found:
                 stack.extend(a for a in step.args if isinstance(a, str) and a in self.step)
         return [name for name in self.step if name in wanted]
 
 
+def recomputing(program: Program) -> Plan:
+    """The plan that keeps nothing: every pass computes what it needs from its loads."""
+    home = {step.out: n for n, phase in enumerate(program.phases) for step in phase.row}
+    return Plan(home, {step.out: step for phase in program.phases for step in phase.row}, {})
+
+
+def live_values(program: Program) -> int:
+    """How many values per class a pass that keeps nothing holds at once, at most: its sums, and what is still used."""
+    plan = recomputing(program)
+    return max((_live(plan, phase, n) for n, phase in enumerate(program.phases) if phase.passes), default=0)
+
+
+def _live(plan: Plan, phase: Phase, number: int) -> int:
+    needed = plan.needed(phase, number)
+    last = {name: len(needed) for name in [r.arg for r in phase.reductions] + [s.value for s in phase.stores]}
+    for place, name in reversed(list(enumerate(needed))):
+        step = plan.step[name]
+        for argument in step.args if isinstance(step, Instr) else ():
+            last.setdefault(argument, place)
+    alive = (sum(1 for n in needed[: place + 1] if last.get(n, 0) > place) for place in range(len(needed)))
+    waiting = any(r.follow for r in phase.reductions)  # while its maximum is found a block is held as it was loaded
+    return len(phase.reductions) + waiting + max(alive, default=0)
+
+
 def plan_of(program: Program) -> Plan:
     """Finds the costly values that are used after the pass that computes them."""
-    home = {step.out: n for n, phase in enumerate(program.phases) for step in phase.row}
-    step = {step.out: step for phase in program.phases for step in phase.row}
-    plan = Plan(home, step, {})
+    plan = recomputing(program)
     for n, phase in enumerate(program.phases):
         for name in plan.needed(phase, n, deep=True):
-            if home[name] < n and _costly(step[name]):
+            if plan.home[name] < n and _costly(plan.step[name]):
                 plan.scratch.setdefault(name, len(plan.scratch))
     return plan
 

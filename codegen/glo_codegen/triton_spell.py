@@ -1,0 +1,207 @@
+"""What the Triton kernels of all families have in common: how a row begins, steps, stores, and results are spelled.
+
+A user's name never stands alone in the text: inputs are `in_NAME`, parameters `p_NAME`, gradients `grad_NAME`,
+class indices `index_NAME`, rows `at_NAME`, each with at most one of the endings `_ptr`, `_row_stride`, `_class_stride`,
+none of which is the end of another. So no two can meet, and none meets a name of ours: those have no such prefix.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from glo_codegen.program import (
+    CLASSES,
+    LOSS,
+    POSITION,
+    Input,
+    Instr,
+    Load,
+    Operand,
+    Phase,
+    Program,
+    Rate,
+    Reduce,
+    Step,
+    parameter,
+)
+from glo_codegen.text import Lines
+from glo_codegen.triton_launch import arguments, tiled, wrapped
+
+IDENTITY = {"sum": "0.0", "max": 'float("-inf")', "min": 'float("inf")'}
+"""What a reduction sees in lanes beyond the last class."""
+
+CONDITIONS = {"and": (0, 1), "or": (0, 1), "not": (0,), "select": (0,)}
+"""Which arguments of an operator are conditions."""
+
+FLOAT32 = (2.0**-126, (2 - 2**-23) * 2.0**127)
+"""Smallest and largest normal number: beyond them Triton gives a literal the type float64."""
+
+
+@contextmanager
+def kernel(program: Program, name: str, lines: Lines) -> Iterator[None]:
+    """The frame of a kernel: its signature, what is added inside, the results per sample."""
+    fixed = ["ignore_index"] * bool(program.class_inputs) + ["rows"]
+    lines.add("@triton.jit(do_not_specialize=[" + ", ".join(f'"{name}"' for name in fixed) + "])")
+    with lines.block(f"def {name}("):
+        for group in arguments(program):
+            lines.add(*wrapped(argument.name for argument in group))
+        lines.add("ROWS: tl.constexpr, " * tiled(program) + "BLOCK: tl.constexpr,")
+    with lines.block("):  # fmt: skip"):
+        lines.add('"""Loss and gradients, times scale; a gradient whose pointer is None costs nothing."""')
+        yield
+        _results(program, lines)
+
+
+def add_start(program: Program, lines: Lines) -> None:
+    """What is known before the first phase, once `row` and `row_mask` are."""
+    _uniform(program, lines)
+    _class_indices(program, lines)
+    _rows(program, lines)
+
+
+def _uniform(program: Program, lines: Lines) -> None:
+    """Scalars: the same for every row."""
+    lines.add("scale = tl.load(scale_ptr)")
+    if tiled(program):
+        lines.add("n_classes = tl.cast(classes, tl.float32)")
+    for place, name in enumerate(program.params):
+        lines.add(f"{parameter(name)} = tl.load(params_ptr + {place})")
+    lines.add(*(_instr(program, step) for step in program.uniform))
+
+
+def _class_indices(program: Program, lines: Lines) -> None:
+    """Decides about each row as a whole, before an index is used as an address."""
+    if not program.class_inputs:
+        return
+    lines.add("", "# An ignored row yields 0; a class index out of range makes its row NaN.")
+    names = [f"index_{entry.name}" for entry in program.class_inputs]
+    for entry, name in zip(program.class_inputs, names, strict=True):
+        lines.add(f"{name} = tl.load({_address(entry)}, mask=row_mask, other=0).to(tl.int64)")
+    above = " & ({0} < classes)" if tiled(program) else ""
+    valid = " & ".join(("({0} >= 0)" + above).format(name) for name in names)
+    ignored = " | ".join(f"({name} == ignore_index)" for name in names)
+    lines.add(
+        f"ignored = {_unwrap(ignored)}",
+        f"usable = row_mask & (ignored == 0) & {valid}",
+        'filler = tl.where(ignored, 0.0, float("nan"))',
+    )
+
+
+def _rows(program: Program, lines: Lines) -> None:
+    """Where each row begins. Offsets have 64 bits: a batch of logits may hold more than 2^31 elements."""
+    rows = [i.name for i in program.inputs if i.per_sample and i.rate == Rate.CLASS]
+    lines.add(*[""] * bool(rows), *(f"at_{name} = in_{name}_ptr + row * in_{name}_row_stride" for name in rows))
+
+
+def title(program: Program, number: int) -> str:
+    """A comment that says what a phase is for."""
+    return f"# Phase {number + 1} of {len(program.phases)}: {program.phases[number].ends}."
+
+
+def spelled(program: Program, step: Step) -> str:
+    """A step as a line of the kernel."""
+    return _load(program, step) if isinstance(step, Load) else _instr(program, step)
+
+
+def _load(program: Program, load: Load) -> str:
+    entry = program.input(load.input)
+    if entry.kind == "class":  # in a tile 32 bits do, and halve the registers of comparisons with the position
+        return f"{load.out} = tl.where(usable, index_{entry.name}, -1)" + ".to(tl.int32)" * tiled(program)
+    convert = " != 0" if entry.kind == "bool" else ".to(tl.float32)"
+    return f"{load.out} = tl.load({_address(entry, load.at)}, mask={_mask(entry, load)}, other=0){convert}"
+
+
+def _address(entry: Input, at: str | None = None) -> str:
+    if entry.rate != Rate.CLASS:
+        return f"in_{entry.name}_ptr + row * in_{entry.name}_row_stride"
+    row = f"at_{entry.name}" if entry.per_sample else f"in_{entry.name}_ptr"
+    return f"{row} + {at or 'col'}.to(tl.int64) * in_{entry.name}_class_stride"
+
+
+def _mask(entry: Input, load: Load) -> str:
+    if load.at is not None:
+        return "usable"
+    if load.rate != Rate.CLASS:
+        return "row_mask"
+    return "mask" if entry.per_sample else "col_mask"
+
+
+def _instr(program: Program, step: Instr) -> str:
+    """`out = spelling`; where no argument is a tensor the first is made one, for `tl` takes no bare literals."""
+    conditions = CONDITIONS.get(step.op.name, ())
+    args = [operand(a, place in conditions) for place, a in enumerate(step.args)]
+    if not any(isinstance(a, str) for a in step.args):
+        args[0] = f"tl.cast({args[0]}, {'tl.int1' if 0 in conditions else 'tl.float32'})"
+    if step.op.name in ("and", "or") and step.rate != Rate.UNIFORM:  # Triton's interpreter needs a truth value here
+        args = [f"({a} != 0)" if any(a == u.out for u in program.uniform) else a for a in args]
+    return f"{step.out} = {_unwrap(step.op.triton.format(*args))}"
+
+
+def _unwrap(text: str) -> str:
+    """Without the parentheses that enclose all of it.
+
+    >>> _unwrap("(a + (b))"), _unwrap("(a) + (b)")
+    ('a + (b)', '(a) + (b)')
+    """
+    if not text.startswith("("):
+        return text
+    depth = 0
+    for place, char in enumerate(text):
+        depth += (char == "(") - (char == ")")
+        if depth == 0:
+            return text[1:-1] if place == len(text) - 1 else text
+    return text
+
+
+def operand(value: Operand, condition: bool = False) -> str:
+    """The text of an operand; `condition`: where a truth value is meant."""
+    if isinstance(value, str):
+        return {CLASSES: "n_classes", POSITION: "col"}.get(value, value)
+    return str(bool(value)) if condition else _literal(value)
+
+
+def _literal(value: float) -> str:
+    """
+    >>> _literal(0.5), _literal(-1e300), _literal(1e-40)
+    ('0.5', 'float("-inf")', 'tl.cast(1e-40, tl.float32)')
+    """
+    smallest, largest = FLOAT32
+    if math.isnan(value) or abs(value) > largest:
+        return 'float("nan")' if math.isnan(value) else f'float("{math.copysign(math.inf, value)}")'
+    return f"tl.cast({value!r}, tl.float32)" if 0 < abs(value) < smallest else repr(float(value))
+
+
+def masked(reduction: Reduce) -> str:
+    """Lanes beyond the last class may hold anything, so the identity takes their place here, whatever was loaded."""
+    return f"tl.where(col_mask, {operand(reduction.arg)}, {IDENTITY[reduction.op.name]})"
+
+
+def _results(program: Program, lines: Lines) -> None:
+    """What there is one of per sample."""
+    lines.add("")
+    for output, value in program.results:
+        if output == LOSS:
+            lines.add(f"tl.store(loss_ptr + row, {_settled(program, operand(value))}, mask=row_mask)")
+        else:
+            _store(program, output, value, lines, place="row", mask="row_mask")
+
+
+def add_stores(program: Program, phase: Phase, lines: Lines) -> None:
+    """What a phase writes at the columns `col` of its rows."""
+    for store in phase.stores:
+        _store(program, store.output, store.value, lines, place="row * classes + col", mask="mask")
+
+
+def _store(program: Program, output: str, value: Operand, lines: Lines, place: str, mask: str) -> None:
+    with lines.block(f"if {output}_ptr is not None:"):
+        lines.add(
+            f"scaled = {_settled(program, f'{operand(value)} * scale')}",
+            f"tl.store({output}_ptr + {place}, scaled.to({output}_ptr.dtype.element_ty), mask={mask})",
+        )
+
+
+def _settled(program: Program, value: str) -> str:
+    """A value with what takes its place in rows that are ignored or have no such class."""
+    return f"tl.where(usable, {value}, filler)" if program.class_inputs else value
