@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from glo_codegen.program import Input, Program, Rate
 from glo_codegen.text import Lines
-from glo_codegen.triton_launch import Argument, arguments, tiled
+from glo_codegen.triton_launch import Argument, arguments, stream_name, tiled
 from glo_dsl.errors import GloError
 from glo_dsl.runtime.triton_compile import Built, build_triton
 
@@ -82,7 +82,8 @@ def _kernel(program: Program, built: Built, target: str, dtype: str) -> Kernel:
     ]
     parameters += [Parameter(name, "pointer", "0; no kernel of glo-dsl needs it") for name in SCRATCH]
     by_rows = tiled(program)
-    most = built.fixed.get("classes", built.tile["BLOCK"]) if by_rows else 1
+    longest = 2**31 - 1 if built.symbol == stream_name(program) else built.tile["BLOCK"]
+    most = built.fixed.get("classes", longest) if by_rows else 1
     least = most if "classes" in built.fixed or not by_rows else 1
     return Kernel(
         program.name, target, dtype, built.symbol, built.threads, built.shared,

@@ -20,8 +20,8 @@ from glo_dsl.ir.table import OPS
 from glo_dsl.ir.types import BOOL_ROW, CLASS_INDEX, REAL_ROW
 from glo_dsl.lang.loss import Loss
 from glo_dsl.passes.pipeline import differentiable, whole_program
-from glo_dsl.runtime.compile import spec_of
-from glo_dsl.runtime.contract import CompiledLoss
+from glo_dsl.runtime.compile import LIBRARY, spec_of
+from glo_dsl.runtime.contract import Backing, CompiledLoss
 from glo_dsl.runtime.load_module import load_module
 from glo_dsl.runtime.spec import reducing
 from glo_dsl.verify.oracle import noisy, oracle, wrong
@@ -68,7 +68,8 @@ def streamed(loss: Loss) -> CompiledLoss:
     """The loss, with the streaming kernel walking its rows in blocks of 2 classes."""
     program = whole_program(loss)
     launch = streaming(load_module(emit_triton(program)), program, block=2).launch
-    return CompiledLoss(spec_of(loss), lambda _: reducing(spec_of(loss), launch, torch.float32), None)
+    kernel = reducing(spec_of(loss), launch, torch.float32)
+    return CompiledLoss(spec_of(loss), Backing(lambda _: kernel, lambda: kernel, LIBRARY, f"streamed {loss.name}"))
 
 
 def check(loss: Loss, inputs: list[Tensor], params: dict[str, float]) -> int:

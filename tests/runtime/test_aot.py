@@ -28,7 +28,10 @@ NASTY_FIXED = (
 FOCAL_FIXED = ("in_z_class_stride", "in_t_row_stride")
 
 
-def built(loss: glo.Loss, fixed: dict[str, int], aligned: frozenset[str] = frozenset(), extra: str = "") -> Built:
+def built(
+    loss: glo.Loss, fixed: dict[str, int], aligned: frozenset[str] = frozenset(), extra: str = "",
+    ending: str = "kernel",
+) -> Built:  # fmt: skip
     """A kernel with the parameters that Triton would give it, and `extra`."""
     given = [a for group in arguments(whole_program(loss)) for a in group if a.name not in fixed]
     pointers = [a.type.startswith("*") for a in given] + [True, True]
@@ -37,7 +40,7 @@ def built(loss: glo.Loss, fixed: dict[str, int], aligned: frozenset[str] = froze
     ptx = f".visible .entry k(\n{names}\n)\n{{\n\t.param .b32 no_param_0;\n}}"
     asm: dict[str, bytes | str] = {"ptx": ptx, "cubin": b"code"}
     aligned |= {a.name for a in given if a.type.startswith("*")}
-    return Built(asm, f"{loss.name}_kernel", 128, 16, 0, fixed, aligned, {"ROWS": 4, "BLOCK": 512})
+    return Built(asm, f"{loss.name}_{ending}", 128, 16, 0, fixed, aligned, {"ROWS": 4, "BLOCK": 512})
 
 
 @pytest.fixture
@@ -107,6 +110,11 @@ def test_a_c_program_launches_with_the_arguments_in_order(
     assert ran(made, tmp_path, "arguments.rows = -16;") == [numbers["rows"], 77]
     assert ran(made, tmp_path, "arguments.classes = 24;")[0] == (numbers["classes"] if aligned else 0)
     assert made.symbol == f"{made.loss}_kernel"
+
+
+def test_a_kernel_that_streams_takes_any_number_of_classes(kernel: Callable[..., aot.Kernel]) -> None:
+    assert kernel(FOCAL.read_text(), FOCAL_FIXED).classes == (1, 512)
+    assert kernel(FOCAL.read_text(), FOCAL_FIXED, ending="stream_kernel").classes == (1, 2**31 - 1)
 
 
 def test_the_same_as_data(kernel: Callable[..., aot.Kernel]) -> None:
