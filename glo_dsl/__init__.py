@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from glo_dsl.passes.zoo import Zoo
 
     zoo: Zoo
+    from glo_dsl.runtime.bundle import bundle as bundle
     from glo_dsl.runtime.compile import compile as compile
     from glo_dsl.runtime.linear import linear as linear
 
 __version__ = "0.1.0"
 __all__ = [
-    "Diagnostic", "GloError", "Loss", "Span", "__version__", "compile", "diagnose", "gradient", "latex", "linear",
-    "load", "loads", "read", "show", "zoo",
+    "Diagnostic", "GloError", "Loss", "Span", "__version__", "bundle", "compile", "diagnose", "gradient", "latex",
+    "linear", "load", "loads", "read", "show", "zoo",
 ]  # fmt: skip
 
 
@@ -122,6 +123,10 @@ def __getattr__(name: str) -> Any:
         from glo_dsl.runtime.compile import compile
 
         return compile
+    if name == "bundle":
+        from glo_dsl.runtime.bundle import bundle
+
+        return bundle
     if name == "linear":
         from glo_dsl.runtime.linear import linear
 

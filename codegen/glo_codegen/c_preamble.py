@@ -152,6 +152,7 @@ typedef struct {
     double divisor;               // what REDUCE_GIVEN divides by; REDUCE_MEAN counts the rows
     const real *weight;           // what multiplies the loss and the gradients of each row; NULL: 1
     int64_t weight_stride;
+    int64_t status;               // what glo_many was told by the function
 } glo_call;
 
 typedef double (*glo_block)(const glo_call *call, int64_t first, int64_t last, real unit, real *scratch);
@@ -293,4 +294,20 @@ static int glo_run(glo_call *call, glo_block block, const int *class_inputs, int
 }
 """
 
-PREAMBLE = ELEMENTARY + C_SPECIAL + DRIVER
+MANY = r"""
+// Several calls, of one loss or of many, from all cores if they are worth it; each of them is as if it were alone.
+// Returns 0, or 1 if a call has failed: its status says how.
+int glo_many(glo_call *calls, int (*const *functions)(glo_call *), int64_t n) {
+    int64_t work = 0;
+    int failed = 0;
+    for (int64_t i = 0; i < n; i++) work += calls[i].rows * (calls[i].classes > 0 ? calls[i].classes : 1);
+    #pragma omp parallel for schedule(dynamic) reduction(| : failed) if (n > 1 && work >= 32768)
+    for (int64_t i = 0; i < n; i++) {
+        calls[i].status = functions[i](&calls[i]);
+        failed |= calls[i].status != 0;
+    }
+    return failed;
+}
+"""
+
+PREAMBLE = ELEMENTARY + C_SPECIAL + DRIVER + MANY

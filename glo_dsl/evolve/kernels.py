@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
-from itertools import chain
 from typing import Any
 
 import torch
@@ -17,13 +13,10 @@ from glo_codegen.program import Program
 from glo_dsl.lang.loss import Loss
 from glo_dsl.passes.pipeline import compile_program
 from glo_dsl.runtime.build_c import NoCompiler
-from glo_dsl.runtime.c_kernel import CKernel, build
+from glo_dsl.runtime.c_kernel import CKernel, build_all
 from glo_dsl.runtime.compile import compile
 
 Step = Callable[[], None]
-
-IN_ONE_UNIT = 4
-"""Candidates in one translation unit: what all share is compiled once, and every core has a unit of its own."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +68,8 @@ def build_candidates(losses: Sequence[Loss], params: Sequence[Sequence[float]] |
     if not losses:
         return []
     programs = [program_of(loss) for loss in losses]
-    groups = [programs[n : n + IN_ONE_UNIT] for n in range(0, len(programs), IN_ONE_UNIT)]
     try:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            kernels: Sequence[CKernel | None] = list(chain.from_iterable(pool.map(partial(build, draft=True), groups)))
+        kernels: Sequence[CKernel | None] = build_all(programs, draft=True)
     except NoCompiler:
         kernels = [None] * len(losses)
     return [Candidate(loss, value, kernel) for loss, value, kernel in zip(losses, values, kernels)]

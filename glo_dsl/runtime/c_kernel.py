@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -22,7 +26,7 @@ GIVEN = 3
 """A mean over a divisor that the caller knows."""
 
 
-class _Call(ctypes.Structure):
+class Call(ctypes.Structure):
     """The mirror of `glo_call` in the preamble."""
 
     _fields_ = (
@@ -30,7 +34,7 @@ class _Call(ctypes.Structure):
         ("reduction", ctypes.c_int64), ("inputs", ctypes.c_void_p), ("stride", ctypes.c_void_p),
         ("params", ctypes.c_void_p), ("out", ctypes.c_void_p), ("loss", ctypes.c_void_p),
         ("bad_row", ctypes.c_int64), ("bad_class", ctypes.c_int64), ("divisor", ctypes.c_double),
-        ("weight", ctypes.c_void_p), ("weight_stride", ctypes.c_int64),
+        ("weight", ctypes.c_void_p), ("weight_stride", ctypes.c_int64), ("status", ctypes.c_int64),
     )  # fmt: skip
 
 
@@ -41,11 +45,11 @@ class _Frame:
         self.inputs = (ctypes.c_void_p * max(len(tensors), 1))()
         self.outputs = (ctypes.c_void_p * max(len(kernel.program.gradients), 1))()
         self.params = (ctypes.c_double * max(len(kernel.program.params), 1))()
-        strides = [s for t, varies in zip(tensors, kernel.per_sample) for s in _strides(t, varies)]
+        strides = [s for t, varies in zip(tensors, kernel.per_sample) for s in strides_of(t, varies)]
         self.strides = (ctypes.c_int64 * max(len(strides), 1))(*strides)
         rows, classes = kernel.size(tensors)
         address = ctypes.addressof
-        self.call = _Call(
+        self.call = Call(
             rows, classes, 0, REDUCTIONS[reduction],
             address(self.inputs), address(self.strides), address(self.params), address(self.outputs),
         )  # fmt: skip
@@ -91,9 +95,9 @@ class CKernel:
         self.program = program
         self.dtype = torch.float64 if double else torch.float32
         self.function = getattr(library, function_name(program))
-        self.function.argtypes = (ctypes.POINTER(_Call),)
+        self.function.argtypes = (ctypes.POINTER(Call),)
         self.function.restype = ctypes.c_int
-        self._library = library
+        self.library = library
         self._row = next((j for j, i in enumerate(program.inputs) if i.rate == Rate.CLASS), None)
         self._batch = next(j for j, i in enumerate(program.inputs) if i.per_sample)
         self._dtypes = tuple(_dtype(i.kind, self.dtype) for i in program.inputs)
@@ -107,7 +111,7 @@ class CKernel:
         The step raises IndexError for a class index out of range, MemoryError where there is no room for scratch rows.
         """
         exact = all(t.dtype == d for t, d in zip(inputs, self._dtypes))
-        like = self._converted(inputs)
+        like = self.converted(inputs)
         rows, classes = self.size(like)
         pattern = torch.empty((), dtype=self.dtype)  # expanded, it is a shape that `empty_like` copies and no memory
         loss_like = pattern.expand(rows) if reduction == "none" else pattern
@@ -118,7 +122,7 @@ class CKernel:
             rows: Sequence[Tensor], params: Sequence[Number], ignore_index: int, weights: Tensor | None,
             divisor: Tensor | None,
         ) -> tuple[Tensor, tuple[Tensor, ...]]:  # fmt: skip
-            tensors = rows if exact else self._converted(rows)
+            tensors = rows if exact else self.converted(rows)
             loss, gradients = empty_like(loss_like), tuple([empty_like(g) for g in likes])
             try:
                 frame = idle.pop()  # a list hands out each of its items to one thread only
@@ -173,7 +177,8 @@ class CKernel:
         classes = tensors[self._row].shape[-1] if self._row is not None else 1
         return tensors[self._batch].shape[0], classes
 
-    def _converted(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+    def converted(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """The inputs in the dtypes that the kernel reads."""
         return [t if t.dtype == d else _converted(t, d) for t, d in zip(inputs, self._dtypes)]
 
 
@@ -193,7 +198,7 @@ def _converted(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     return (tensor if tensor.dtype == torch.bool else tensor != 0).view(torch.uint8)
 
 
-def _strides(tensor: Tensor, per_sample: bool) -> tuple[int, int]:
+def strides_of(tensor: Tensor, per_sample: bool) -> tuple[int, int]:
     """From row to row and from class to class, in elements."""
     strides = tensor.stride()
     if len(strides) == 2:
@@ -210,3 +215,18 @@ def build(programs: Sequence[Program], double: bool = False, draft: bool = False
     named = [replace(program, name=f"{program.name}_{n}") for n, program in enumerate(programs)]
     library = load_c(translation_unit(named), double, draft)
     return [CKernel(program, library, double) for program in named]
+
+
+IN_ONE_UNIT = 4
+"""Losses in one translation unit: what all share is compiled once, and every core has a unit of its own."""
+
+
+def build_all(programs: Sequence[Program], double: bool = False, draft: bool = False) -> list[CKernel]:
+    """The kernels of any number of Programs, built on all cores.
+
+    Raises:
+        NoCompiler: they cannot be built here.
+    """
+    groups = [programs[n : n + IN_ONE_UNIT] for n in range(0, len(programs), IN_ONE_UNIT)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(chain.from_iterable(pool.map(partial(build, double=double, draft=draft), groups)))
