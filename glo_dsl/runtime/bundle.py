@@ -13,7 +13,7 @@ from torch import Tensor
 from glo_dsl.errors import GloError
 from glo_dsl.lang.loss import Loss
 from glo_dsl.runtime.c_kernel import CKernel
-from glo_dsl.runtime.contract import CompiledLoss, check_reduction
+from glo_dsl.runtime.contract import REMEMBERED, CompiledLoss, check_reduction
 from glo_dsl.runtime.layout import layout_of
 from glo_dsl.runtime.many import Many
 from glo_dsl.runtime.members import Array, Constant, Members, Wanted
@@ -147,6 +147,8 @@ class Bundle:
             divisors = np.array([float(f.divisor(*part, ignore_index=ignore_index, **p)) for f, part, p in calls])
         tensors = call.kernels[0].converted(call.inputs)
         key = (call.own, call.wanted, reduction, *((t.shape, t.stride(), t.dtype) for t in tensors))
+        if len(self._ready) >= REMEMBERED:
+            self._ready.clear()
         idle = self._ready.setdefault(key, [])
         try:
             many = idle.pop()  # a list hands out each of its items to one thread only

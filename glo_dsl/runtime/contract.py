@@ -93,6 +93,10 @@ class CompiledLoss:
         params = "".join(f", {name}={value:g}" for name, value in self.spec.params)
         return f"<compiled loss {self.spec.name}({inputs}{params})>"
 
+    def __deepcopy__(self, _: dict[int, Any]) -> CompiledLoss:
+        """Itself, for a call leaves nothing behind: copies of a model share its compiled loss."""
+        return self
+
     def __call__(
         self, *inputs: Tensor, reduction: str = "mean", ignore_index: int = -100, sample_weight: Tensor | None = None,
         dim: int = 1, **params: Number,

@@ -45,7 +45,9 @@ def test_state_travels(make: Make) -> None:
     other.load_state_dict(module.state_dict())
     torch.testing.assert_close(other(P, Y), fn(P, Y, delta=0.25))
     assert other.to(torch.float64).param_delta.dtype == torch.float64
-    torch.testing.assert_close(copy.deepcopy(other)(P, Y), fn(P, Y, delta=0.25))
+    copied = copy.deepcopy(other)
+    assert copied.fn is other.fn and copied.param_delta is not other.param_delta
+    torch.testing.assert_close(copied(P, Y), fn(P, Y, delta=0.25))
 
 
 def test_it_says_what_it_is(make: Make) -> None:
