@@ -264,3 +264,27 @@ def test_a_loss_without_gradient_by_an_input_gives_zeros() -> None:
     p, y = torch.ones(3, requires_grad=True), torch.ones(3, requires_grad=True)
     for gradient in torch.autograd.grad(fn(p, y), [p, y]):
         assert not gradient.any()
+
+
+@pytest.mark.parametrize("target", ["c", "torch", "triton"])
+def test_rows_more_than_two_to_the_31_elements_away(target: str, make: Make) -> None:
+    """The mask lies in 2 GiB of memory of which three pages are ever touched."""
+    z, y, keep = torch.randn(3, 5), torch.randn(3), torch.tensor([True, True, False])
+    near = torch.rand(3, 5, generator=torch.Generator().manual_seed(1)) < 0.5
+    far = torch.empty(2**31 + 64, dtype=torch.bool).as_strided((3, 5), (2**30, 1))
+    far.copy_(near)
+    fn = make("masked", target)
+    torch.testing.assert_close(fn.value_and_grad(z, far, y, keep), fn.value_and_grad(z, near, y, keep), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("target", ["c", "torch"])
+def test_under_autocast_the_loss_keeps_float32(target: str, make: Make) -> None:
+    layer, x, t = torch.nn.Linear(6, 4), torch.randn(8, 6), torch.randint(0, 4, (8,))
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = layer(x)
+        loss = make("cross_entropy", target)(logits, t)
+    assert logits.dtype == torch.bfloat16 and loss.dtype == torch.float32
+    (gradient,) = torch.autograd.grad(loss, [layer.weight])
+    (want,) = torch.autograd.grad(F.cross_entropy(layer(x), t), [layer.weight])
+    assert gradient.dtype == torch.float32
+    torch.testing.assert_close(gradient, want, rtol=0.05, atol=0.01)
