@@ -54,7 +54,7 @@ def seesaw(z: Tensor, t: Tensor, n: Tensor, p: Tensor, q: Tensor) -> Tensor:
     for row, log_p, k in zip(z, log_prediction, t.tolist()):
         terms = []
         for j in range(len(row)):
-            mitigation = torch.clamp(n[j] / n[k], max=1) ** p
+            mitigation = torch.minimum(n[j] / n[k], n.new_ones(())) ** p  # at a tie half the slope, as with min
             compensation = q * torch.clamp(log_p[j] - log_p[k], min=0)
             terms.append(row[j] if j == k else row[j] + torch.log(mitigation) + compensation)
         rows.append(torch.logsumexp(torch.stack(terms), 0) - row[k])
