@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from glo_dsl.runtime.layout import Layout
-from glo_dsl.runtime.spec import InputSpec, Number, Spec, Step
+from glo_dsl.runtime.spec import Number, Spec, Step
 
 Value = Number | None
 
@@ -21,16 +21,23 @@ TENSOR = "tensor"
 """Stands where a tensor is kept."""
 
 
+OPTIONS = 3
+"""What comes before the inputs among the values of a call."""
+
+
 @dataclass(slots=True)
 class Call:
-    """A call without its tensors.
+    """All calls with such tensors, ready for their numbers.
 
-    Its *values* are: weights of the rows or None, what a mean divides by or None, the inputs, the parameters.
+    The *values* of a call are: ignore_index, weights of the rows or None, what a mean divides by or None, the inputs,
+    the parameters.
 
     Attributes:
-        wrt: names of what gradients are computed for, a subset of `spec.differentiable` in its order.
+        wrt: names of what gradients are computed for, a subset of `spec.differentiable`.
         step: the kernel, ready for this call.
         again: makes a step of PyTorch operations, whose gradients have gradients.
+        exact: the kernel's gradients are laid out and typed like what they are of.
+        places: of what gradients are computed for, among the values.
     """
 
     spec: Spec
@@ -39,41 +46,47 @@ class Call:
     step: Step
     again: Callable[[], Step]
     reduction: str
-    ignore_index: int
+    exact: bool = False
+    places: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [*(i.name for i in self.spec.inputs), *(name for name, _ in self.spec.params)]
+        self.places = tuple([OPTIONS + names.index(name) for name in self.wrt])
 
     def outcome(self, values: Sequence[Any], step: Step | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Loss and gradients as the kernel gives them."""
-        weights, divisor, *rest = values
+        ignore_index, weights, divisor, *rest = values
         count = len(self.spec.inputs)
         rows = self.layout.rows(rest[:count])
-        return (step or self.step)(rows, rest[count:], self.ignore_index, weights, divisor)
+        return (step or self.step)(rows, rest[count:], ignore_index, weights, divisor)
 
-    def spread(self, gradients: Sequence[Tensor], upstream: Tensor, values: Sequence[Value]) -> list[Tensor | None]:
+    def spread(self, gradients: Sequence[Tensor], upstream: Tensor, values: Sequence[Any]) -> list[Tensor | None]:
         """What backward hands on: to each value its gradient times the upstream one, laid out and typed like it."""
-        entries: list[InputSpec | str] = [*self.spec.inputs, *(name for name, _ in self.spec.params)]
-        named = dict(zip(self.wrt, gradients))
-        found: list[Tensor | None] = [None, None]
-        for entry, value in zip(entries, values[2:]):
-            name = entry if isinstance(entry, str) else entry.name
-            if name not in named or not isinstance(value, Tensor):
-                found.append(None)
-                continue
-            scaled = times(named[name], upstream, self.reduction)
-            if isinstance(entry, str):
-                found.append(scaled.sum().to(value))
-            else:
-                found.append(self.layout.restore(entry, scaled, value.shape, value.dtype))
+        found: list[Tensor | None] = [None] * len(values)
+        once = self.reduction != "none" and _is_one(upstream)
+        for place, gradient in zip(self.places, gradients):
+            scaled = gradient if once else _times(gradient, upstream, self.reduction)
+            found[place] = scaled if self.exact else self._restored(scaled, place - OPTIONS, values[place])
         return found
 
+    def _restored(self, gradient: Tensor, place: int, value: Tensor) -> Tensor:
+        if place >= len(self.spec.inputs):
+            return gradient.sum().to(value)
+        return self.layout.restore(self.spec.inputs[place], gradient, value.shape, value.dtype)
 
-def times(gradient: Tensor, upstream: Tensor, reduction: str) -> Tensor:
-    """The gradient times the upstream one, rounded by nobody yet; the usual 1 costs nothing where it can be seen."""
+
+def _is_one(upstream: Tensor) -> bool:
+    """Whether an upstream gradient is the usual 1, where that can be seen without waiting."""
+    if type(upstream) is not Tensor or upstream.device.type != "cpu" or torch.is_grad_enabled() or transformed():
+        return False
+    return upstream.item() == 1.0
+
+
+def _times(gradient: Tensor, upstream: Tensor, reduction: str) -> Tensor:
+    """The gradient times the upstream one, rounded by nobody yet."""
     if reduction == "none":
         per_row = upstream.reshape(-1)
         return gradient * (per_row[:, None] if gradient.dim() == 2 else per_row)
-    seen = type(upstream) is Tensor and upstream.device.type == "cpu" and not transformed()
-    if seen and not torch.is_grad_enabled() and upstream.item() == 1.0:
-        return gradient
     return gradient * upstream
 
 
@@ -98,10 +111,12 @@ def _backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
     call: Call = ctx.call
     saved = ctx.saved_tensors
     count = len(call.wrt)
-    tensors = iter(saved[count:])
-    values = [next(tensors) if number is TENSOR else number for number in ctx.numbers]
-    gradients = saved[:count]
-    if torch.is_grad_enabled():  # create_graph=True
+    gradients, again = saved[:count], torch.is_grad_enabled()  # create_graph=True
+    values = ctx.numbers
+    if again or not call.exact:
+        tensors = iter(saved[count:])
+        values = [next(tensors) if number is TENSOR else number for number in values]
+    if again:
         _, gradients = call.outcome(values, call.again())
     return None, *call.spread(gradients, upstream, values)
 

@@ -26,15 +26,6 @@ REMEMBERED = 256
 """Kinds of calls that are kept ready."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    """What is known of a call before its numbers are: made once for all calls with such tensors."""
-
-    layout: Layout
-    step: Step
-    exact: bool
-
-
 @dataclass(frozen=True)
 class Backing:
     """What computes a loss.
@@ -79,7 +70,7 @@ class CompiledLoss:
         self._backing = backing
         self._per_row = backing.per_row
         self._kernels: dict[torch.device, Kernel] = {}
-        self._ready: dict[tuple[Any, ...], _Ready] = {}
+        self._ready: dict[tuple[Any, ...], Call] = {}
         self._again: Kernel | None = None
         self._defaults = {name: float(default) for name, default in spec.params}
         self._usual = tuple(self._defaults.values())
@@ -107,8 +98,8 @@ class CompiledLoss:
         wrt = self._wanted(inputs, values) if torch.is_grad_enabled() else ()
         if self._per_row is not None and reduction == "mean":
             inputs = self._widened(inputs, wrt)
-        layout, step, _ = self._prepared(inputs, wrt, reduction, dim)
-        weights = divisor = None
+        call = self._prepared(inputs, wrt, reduction, dim)
+        layout, weights, divisor = call.layout, None, None
         if sample_weight is not None or self._per_row is not None:
             rows = layout.rows(inputs)
             weights, divisor = self._weights(rows, values, ignore_index, layout, sample_weight, reduction)
@@ -116,11 +107,8 @@ class CompiledLoss:
                 options: dict[str, Any] = {"ignore_index": ignore_index, "dim": dim, **params}
                 each = self(*inputs, reduction="none", **options)
                 return _reduced(each.reshape(-1), weights, divisor, layout, reduction)
-        if wrt:
-            call = Call(self.spec, layout, wrt, step, self._differentiably(wrt, reduction), reduction, ignore_index)
-            loss = differentiable(call, (weights, divisor, *inputs, *values))
-        else:
-            loss, _ = step(layout.rows(inputs), values, ignore_index, weights, divisor)
+        everything = (ignore_index, weights, divisor, *inputs, *values)
+        loss = differentiable(call, everything) if wrt else call.outcome(everything)[0]
         return loss.reshape(layout.shape) if reduction == "none" else loss
 
     def value_and_grad(
@@ -135,8 +123,8 @@ class CompiledLoss:
         values = self._parameters(params)
         check_reduction(reduction)
         wanted = self._differentiable[:1] if wrt is None else self._known(wrt)
-        layout, step, exact = self._prepared(inputs, wanted, reduction, dim)
-        weights = divisor = None
+        call = self._prepared(inputs, wanted, reduction, dim)
+        layout, weights, divisor = call.layout, None, None
         if sample_weight is not None or self._per_row is not None:
             if reduction == "mean" and set(wanted) & set(self.spec.divisor):
                 return self._by_autograd(inputs, wanted, ignore_index, sample_weight, dim, values)
@@ -144,8 +132,8 @@ class CompiledLoss:
                 weights, divisor = self._weights(
                     layout.rows(inputs), values, ignore_index, layout, sample_weight, reduction
                 )
-        loss, found = step(layout.rows(inputs), values, ignore_index, weights, divisor)
-        if exact:
+        loss, found = call.step(layout.rows(inputs), values, ignore_index, weights, divisor)
+        if call.exact:
             return loss, dict(zip(wanted, found))
         gradients = dict(zip(wanted, found))
         for name in wanted:
@@ -216,13 +204,11 @@ class CompiledLoss:
                 raise ValueError(f"{self.spec.name} has no gradient for {name}; it has: {has}")
         return tuple(wrt)
 
-    def _prepared(
-        self, inputs: Sequence[Tensor], wrt: tuple[str, ...], reduction: str, dim: int
-    ) -> tuple[Layout, Step, bool]:
-        """The layout of a call, the kernel for it, and whether its results are those of the call as they are."""
+    def _prepared(self, inputs: Sequence[Tensor], wrt: tuple[str, ...], reduction: str, dim: int) -> Call:
+        """What all calls with such tensors have in common, from the last of them if there was one."""
         if transformed() or any(type(t) not in PLAIN for t in inputs):
-            layout = layout_of(self.spec, inputs, dim)
-            return layout, self._operator(wrt, reduction), False
+            layout, step = layout_of(self.spec, inputs, dim), self._operator(wrt, reduction)
+            return Call(self.spec, layout, wrt, step, self._differentiably(wrt, reduction), reduction)
         key: list[Any] = [wrt, reduction, dim]
         for tensor in inputs:
             key += (tensor.shape, tensor.stride(), tensor.dtype, tensor.device)
@@ -232,15 +218,16 @@ class CompiledLoss:
             if len(self._ready) >= REMEMBERED:
                 self._ready.clear()
             self._ready[tuple(key)] = found
-        return found.layout, found.step, found.exact
+        return found
 
-    def _prepare(self, inputs: Sequence[Tensor], wrt: tuple[str, ...], reduction: str, dim: int) -> _Ready:
+    def _prepare(self, inputs: Sequence[Tensor], wrt: tuple[str, ...], reduction: str, dim: int) -> Call:
         layout = layout_of(self.spec, inputs, dim)
         rows = layout.rows(inputs)
         dtype = widest(self.spec, rows)
         named = {i.name: t for i, t in zip(self.spec.inputs, inputs) if not i.shared}
         exact = layout.direct and all(name in named and named[name].dtype == dtype for name in wrt)
-        return _Ready(layout, self._kernel(inputs[0].device).prepare(rows, wrt, reduction), exact)
+        step = self._kernel(inputs[0].device).prepare(rows, wrt, reduction)
+        return Call(self.spec, layout, wrt, step, self._differentiably(wrt, reduction), reduction, exact)
 
     def _operator(self, wrt: tuple[str, ...], reduction: str) -> Step:
         """A step through the operator of the library."""
