@@ -132,7 +132,7 @@ def add_launch(program: Program, lines: Lines) -> None:
 
 
 def _launch_doc(program: Program) -> Iterable[str]:
-    shapes = ", ".join(f"{i.name} {_shape(i)}" for i in program.inputs)
+    shapes = ", ".join(f"{i.name} {shape_of(i)}" for i in program.inputs)
     return (
         '"""Loss per row, float32 [rows], and a dict of the gradients named in `wrt`, each times `scale`.',
         "",
@@ -146,7 +146,8 @@ def _launch_doc(program: Program) -> Iterable[str]:
     )
 
 
-def _shape(entry: Input) -> str:
+def shape_of(entry: Input) -> str:
+    """The axes of an input in words."""
     sizes = ["rows"] * entry.per_sample + ["classes"] * (entry.rate == Rate.CLASS)
     return f"[{', '.join(sizes)}]"
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from glo_codegen.program import Input, Program, Rate
 from glo_codegen.text import Lines
-from glo_codegen.triton_launch import Argument, arguments, stream_name, tiled
+from glo_codegen.triton_launch import Argument, arguments, shape_of, stream_name, tiled
 from glo_dsl.errors import GloError
 from glo_dsl.runtime.triton_compile import Built, build_triton
 
@@ -114,18 +114,13 @@ def _meaning(argument: Argument, program: Program, dtype: str) -> str:
     if name.startswith("in_"):
         entry = inputs[name.removeprefix("in_").removesuffix("_ptr")]
         apart = ", classes side by side" if entry.per_sample and entry.rate == Rate.CLASS else ", contiguous"
-        return f"{types[argument.type]} {_shape(entry)}{apart}: input {entry.name}"
+        return f"{types[argument.type]} {shape_of(entry)}{apart}: input {entry.name}"
     of = name.removeprefix("grad_").removesuffix("_ptr")
     known = inputs.get(of)
     if known is not None and known.per_sample:
-        return f"{types[argument.type]} {_shape(known)}, contiguous, written: the gradient by {of}"
+        return f"{types[argument.type]} {shape_of(known)}, contiguous, written: the gradient by {of}"
     shape = "[rows]" if known is None else "[rows, classes]"
     return f"float32 {shape}, contiguous, written: terms of the gradient by {of}, to be summed over rows"
-
-
-def _shape(entry: Input) -> str:
-    sizes = ["rows"] * entry.per_sample + ["classes"] * (entry.rate == Rate.CLASS)
-    return f"[{', '.join(sizes)}]"
 
 
 def as_json(kernel: Kernel) -> str:

@@ -66,13 +66,16 @@ class Call:
         once = self.reduction != "none" and _is_one(upstream)
         for place, gradient in zip(self.places, gradients):
             scaled = gradient if once else _times(gradient, upstream, self.reduction)
-            found[place] = scaled if self.exact else self._restored(scaled, place - OPTIONS, values[place])
+            found[place] = scaled if self.exact else self.restored(scaled, place, values[place])
         return found
 
-    def _restored(self, gradient: Tensor, place: int, value: Tensor) -> Tensor:
-        if place >= len(self.spec.inputs):
-            return gradient.sum().to(value)
-        return self.layout.restore(self.spec.inputs[place], gradient, value.shape, value.dtype)
+    def restored(self, gradient: Tensor, place: int, value: Any) -> Tensor:
+        """A gradient as the kernel gives it, laid out and typed like the value at a place."""
+        if place < OPTIONS + len(self.spec.inputs):
+            entry = self.spec.inputs[place - OPTIONS]
+            return self.layout.restore(entry, gradient, value.shape, value.dtype)
+        total = gradient.sum()
+        return total.to(value) if isinstance(value, Tensor) else total
 
 
 def _is_one(upstream: Tensor) -> bool:

@@ -54,20 +54,17 @@ class _Frame:
             address(self.inputs), address(self.strides), address(self.params), address(self.outputs),
         )  # fmt: skip
         self.reference = ctypes.byref(self.call)
-        self.numbers: tuple[float, ...] | None = None
 
     def fill(
-        self, tensors: Sequence[Tensor], params: tuple[float, ...], loss: Tensor, gradients: Sequence[Tensor],
-        ignore_index: int,
+        self, tensors: Sequence[Tensor], params: list[ctypes.c_double | float], loss: Tensor,
+        gradients: Sequence[Tensor], ignore_index: int,
     ) -> None:  # fmt: skip
         """Sets what changes from call to call."""
         for n, tensor in enumerate(tensors):
             self.inputs[n] = tensor.data_ptr()
         for k, gradient in enumerate(gradients):
             self.outputs[k] = gradient.data_ptr()
-        if params is not self.numbers:
-            self.params[: len(params)] = list(params)
-            self.numbers = params
+        self.params[: len(params)] = params
         self.call.loss = loss.data_ptr()
         self.call.ignore_index = ignore_index
 
@@ -161,7 +158,7 @@ class CKernel:
         in the order of the Program; none of them may be resized while the call is in use.
         """
         frame = _Frame(self, tensors, reduction)
-        frame.fill(tensors, tuple(params), loss, gradients, ignore_index)
+        frame.fill(tensors, list(params), loss, gradients, ignore_index)
         reference, function = frame.reference, self.function
         alive = (tensors, loss, gradients)  # the kernel holds bare addresses
 
@@ -182,8 +179,8 @@ class CKernel:
         return [t if t.dtype == d else _converted(t, d) for t, d in zip(inputs, self._dtypes)]
 
 
-def _numbers(params: Sequence[Number]) -> tuple[float, ...]:
-    return tuple([p.item() if isinstance(p, Tensor) else p for p in params])
+def _numbers(params: Sequence[Number]) -> list[ctypes.c_double | float]:
+    return [p.item() if isinstance(p, Tensor) else p for p in params]
 
 
 def _dtype(kind: str, real: torch.dtype) -> torch.dtype:

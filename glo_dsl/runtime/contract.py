@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from glo_dsl.runtime.autograd import Call, differentiable, transformed
-from glo_dsl.runtime.layout import Layout, layout_of
+from glo_dsl.runtime.layout import Layout, layout_of, weights_of
 from glo_dsl.runtime.library import Entry, Library
 from glo_dsl.runtime.module import LossModule
 from glo_dsl.runtime.spec import REDUCTIONS, Kernel, Number, PerRow, Spec, Step, counted, counts, widest
@@ -132,17 +132,12 @@ class CompiledLoss:
                 weights, divisor = self._weights(
                     layout.rows(inputs), values, ignore_index, layout, sample_weight, reduction
                 )
-        loss, found = call.step(layout.rows(inputs), values, ignore_index, weights, divisor)
+        everything = (ignore_index, weights, divisor, *inputs, *values)
+        loss, found = call.outcome(everything)
         if call.exact:
             return loss, dict(zip(wanted, found))
-        gradients = dict(zip(wanted, found))
-        for name in wanted:
-            if name in self._defaults:
-                gradients[name] = gradients[name].sum()
-        for entry, tensor in zip(self.spec.inputs, inputs):
-            if entry.name in gradients:
-                gradients[entry.name] = layout.restore(entry, gradients[entry.name], tensor.shape, tensor.dtype)
-        return (loss.reshape(layout.shape) if reduction == "none" else loss), gradients
+        named = {n: call.restored(g, p, everything[p]) for n, g, p in zip(wanted, found, call.places)}
+        return (loss.reshape(layout.shape) if reduction == "none" else loss), named
 
     def module(self, learnable: Sequence[str] = (), reduction: str = "mean", ignore_index: int = -100, dim: int = 1,
                **params: float) -> LossModule:  # fmt: skip
@@ -266,14 +261,9 @@ class CompiledLoss:
         """The weight of each row, and what a mean divides by; None where every row that counts counts once."""
         weights = None
         if given is not None:
-            given = torch.as_tensor(given, device=rows[0].device)
-            try:
-                weights = layout.per_sample(given).to(widest(self.spec, rows))
-            except RuntimeError:
-                shapes = f"{tuple(given.shape)}, which does not fit the samples: {layout.shape}"
-                raise ValueError(f"sample_weight has shape {shapes}") from None
-            counted = counts(self.spec, rows, ignore_index)
-            weights = weights if counted is None else torch.where(counted, weights, 0.0)
+            weights = weights_of(given, layout.shape, rows[0].device).to(widest(self.spec, rows))
+            valid = counts(self.spec, rows, ignore_index)
+            weights = weights if valid is None else torch.where(valid, weights, 0.0)
         if reduction != "mean":
             return weights, None
         if self._per_row is None:

@@ -45,10 +45,6 @@ class Layout:
             return tensor.movedim(self.axis, -1).reshape(math.prod(self.shape), tensor.shape[self.axis])
         return tensor.reshape(-1)
 
-    def per_sample(self, tensor: Tensor) -> Tensor:
-        """A tensor that broadcasts over the batch, as [rows]."""
-        return tensor.expand(self.shape).reshape(-1)
-
     def restore(self, entry: InputSpec, gradient: Tensor, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
         """The gradient of an input in the layout of the call, rounded to its dtype."""
         if entry.shared:
@@ -62,6 +58,20 @@ class Layout:
         else:
             full = gradient.reshape(self.shape)
         return full.sum_to_size(shape) if tuple(full.shape) != tuple(shape) else full
+
+
+def weights_of(given: Tensor, shape: Sequence[int], device: torch.device) -> Tensor:
+    """`sample_weight`, which broadcasts over the samples, as the weight of each row.
+
+    Raises:
+        ValueError: it does not.
+    """
+    weights = torch.as_tensor(given, device=device)
+    try:
+        return weights.expand(tuple(shape)).reshape(-1)
+    except RuntimeError:
+        shapes = f"{tuple(weights.shape)}, which does not fit the samples: {tuple(shape)}"
+        raise ValueError(f"sample_weight has shape {shapes}") from None
 
 
 def layout_of(spec: Spec, inputs: Sequence[Tensor], dim: int) -> Layout:

@@ -13,6 +13,7 @@ from glo_dsl.lang.loss import Loss
 from glo_dsl.runtime.chunks import Chunks, Computed, Recomputed, others
 from glo_dsl.runtime.compile import compile
 from glo_dsl.runtime.contract import CompiledLoss, check_reduction, quotient
+from glo_dsl.runtime.layout import weights_of
 from glo_dsl.runtime.spec import Number
 
 SHARE = 8
@@ -104,7 +105,7 @@ class LinearLoss:
         dtype = _check_layer(hidden, weight, linear_bias)
         flat = self._flat(hidden, weight, inputs)
         states = hidden.reshape(-1, hidden.shape[-1])
-        weights = None if sample_weight is None else _weights(sample_weight, hidden)
+        weights = None if sample_weight is None else weights_of(sample_weight, hidden.shape[:-1], hidden.device)
         by_row = reduction == "none" or (weights is not None and weights.requires_grad)
         total = "none" if by_row else "sum"
         rows = _rows_at_a_time(states, weight, chunk, dtype, total)
@@ -157,16 +158,6 @@ class LinearLoss:
         inputs = list(flat)
         inputs.insert(self._place, states.new_zeros(()).expand(states.shape[0], weight.shape[0]))  # one number
         return self.fn.divisor(*inputs, ignore_index=ignore_index, sample_weight=weights, **params)
-
-
-def _weights(given: Tensor, hidden: Tensor) -> Tensor:
-    """The weight of each row."""
-    batch = hidden.shape[:-1]
-    try:
-        return torch.as_tensor(given, device=hidden.device).expand(batch).reshape(-1)
-    except RuntimeError:
-        shapes = f"{tuple(given.shape)}, which does not fit the samples: {tuple(batch)}"
-        raise ValueError(f"sample_weight has shape {shapes}") from None
 
 
 def _check_layer(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> torch.dtype:

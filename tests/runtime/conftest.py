@@ -104,6 +104,20 @@ CASES = {
 }  # fmt: skip
 
 
+def example(
+    fn: CompiledLoss, rows: int, classes: int, seed: int = 0, lead: dict[int, int] | None = None
+) -> list[Tensor]:
+    """Inputs of a loss; those in `lead`, by their place, with a first axis of that size before the others."""
+    g, made = torch.Generator().manual_seed(seed), []
+    for n, entry in enumerate(fn.spec.inputs):
+        shape = ((lead[n],) if lead and n in lead else ()) + (rows,) * (not entry.shared) + (classes,) * entry.rows
+        if entry.kind == "class":
+            made.append(torch.randint(0, classes, shape, generator=g))
+        else:
+            made.append(torch.rand(shape, generator=g) + 0.1 if entry.shared else torch.randn(shape, generator=g))
+    return made
+
+
 @cache
 def compiled(name: str, target: str) -> CompiledLoss:
     return glo.compile(glo.loads(CASES[name].text)[name], target)

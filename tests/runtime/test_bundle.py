@@ -16,6 +16,7 @@ import glo_dsl as glo
 from glo_dsl.runtime import build_c
 from glo_dsl.runtime.bundle import Bundle
 from glo_dsl.runtime.contract import CompiledLoss
+from tests.runtime.conftest import example
 
 CLASSES = ["cross_entropy", "focal", "gce", "poly1", "baikal"]
 SHARED = ["weighted_cross_entropy", "weighted_smoothed_cross_entropy"]
@@ -26,19 +27,6 @@ FAMILIES = (CLASSES, SHARED, PAIRS, ELEMENTS)
 
 def one(name: str, target: str = "c") -> CompiledLoss:
     return glo.compile(glo.zoo[name], target)
-
-
-def example(fn: CompiledLoss, lead: dict[int, int], rows: int, classes: int, seed: int = 0) -> list[Tensor]:
-    """Inputs of a loss; those in `lead` with a first axis of that size."""
-    g = torch.Generator().manual_seed(seed)
-    made = []
-    for n, entry in enumerate(fn.spec.inputs):
-        shape = ((lead[n],) if n in lead else ()) + (rows,) * (not entry.shared) + (classes,) * entry.rows
-        if entry.kind == "class":
-            made.append(torch.randint(0, classes, shape, generator=g))
-        else:
-            made.append(torch.rand(shape, generator=g) + 0.1 if entry.shared else torch.randn(shape, generator=g))
-    return made
 
 
 def singly(
@@ -65,7 +53,7 @@ def test_each_member_is_as_if_alone(family: list[str], data: st.DataObject) -> N
     spec = one(names[0]).spec
     own = data.draw(st.sets(st.sampled_from(range(len(spec.inputs)))))
     rows, classes = data.draw(st.sampled_from([(4, 3), (1, 1), (40, 70), (0, 4)]))
-    inputs = example(one(names[0]), dict.fromkeys(own, len(names)), rows, classes, data.draw(st.integers(0, 99)))
+    inputs = example(one(names[0]), rows, classes, data.draw(st.integers(0, 99)), dict.fromkeys(own, len(names)))
     ignored = data.draw(st.booleans()) and rows > 1
     for n, entry in enumerate(spec.inputs):
         if entry.kind == "class" and ignored:
@@ -118,7 +106,7 @@ def test_autograd(target: str, reduction: str) -> None:
     """A common input gets what all members send it; weights of classes, shared by the rows, too."""
     names = ["weighted_cross_entropy", "weighted_smoothed_cross_entropy"]
     many = glo.bundle([glo.zoo[name] for name in names], target)
-    z, t, w = example(one(names[0]), {0: 2}, 5, 4)
+    z, t, w = example(one(names[0]), 5, 4, lead={0: 2})
     for own in (True, False):
         leaves = [(z if own else z[0]).clone().requires_grad_(), w.clone().requires_grad_()]
         value = many(leaves[0], t, leaves[1], reduction=reduction)
@@ -135,7 +123,7 @@ def test_autograd(target: str, reduction: str) -> None:
 
 def test_other_targets_loop() -> None:
     names = ["focal", "gce"]
-    z, t = example(one("focal"), {0: 2}, 5, 4)
+    z, t = example(one("focal"), 5, 4, lead={0: 2})
     want, wanted = glo.bundle([glo.zoo[n] for n in names], "c").value_and_grad(z, t, wrt=["z", "gamma"])
     for target in ("torch", "triton"):
         with np.errstate(all="ignore"):
@@ -146,7 +134,7 @@ def test_other_targets_loop() -> None:
 
 def test_dtypes() -> None:
     many = glo.bundle([glo.zoo["focal"]] * 2, "c")
-    z, t = example(one("focal"), {0: 2}, 5, 4)
+    z, t = example(one("focal"), 5, 4, lead={0: 2})
     value, found = many.value_and_grad(z.double(), t.int())
     assert value.dtype == found["z"].dtype == torch.float64
     value, found = many.value_and_grad(z.bfloat16(), t.to(torch.uint8))
@@ -155,7 +143,7 @@ def test_dtypes() -> None:
 
 def test_many_threads_at_once() -> None:
     many, fn = glo.bundle([glo.zoo["focal"]] * 3, "c"), one("focal")
-    batches = [example(fn, {0: 3}, 50, 10, seed) for seed in range(24)]
+    batches = [example(fn, 50, 10, seed, {0: 3}) for seed in range(24)]
     with ThreadPoolExecutor(8) as pool:
         for (z, t), (value, found) in zip(batches, pool.map(lambda b: many.value_and_grad(*b), batches)):
             assert torch.equal(value, torch.stack([fn.value_and_grad(part, t)[0] for part in z]))

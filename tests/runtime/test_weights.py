@@ -12,22 +12,11 @@ from hypothesis import given, settings
 from torch import Tensor
 
 from glo_dsl.runtime.contract import CompiledLoss
+from tests.runtime.conftest import example
 
 Make = Callable[[str, str], CompiledLoss]
 TARGETS = ["c", "torch", "triton"]
 NAMES = ["cross_entropy", "per_weight", "kl", "huber"]
-
-
-def example(fn: CompiledLoss, rows: int, classes: int, seed: int = 0) -> list[Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    made = []
-    for entry in fn.spec.inputs:
-        shape = (rows,) * (not entry.shared) + (classes,) * entry.rows
-        if entry.kind == "class":
-            made.append(torch.randint(0, classes, shape, generator=generator))
-        else:
-            made.append(torch.randn(shape, generator=generator))
-    return made
 
 
 @settings(max_examples=12)
