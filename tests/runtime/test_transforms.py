@@ -86,8 +86,8 @@ def test_second_derivatives_by_transforms(make: Make) -> None:
 def test_an_ensemble_of_models(make: Make) -> None:
     """The use that torch.func is made for: models stacked, and their losses mapped over."""
     torch.manual_seed(0)
-    models = [torch.nn.Linear(4, 3) for _ in range(3)]
-    params, buffers = stack_module_state(models)  # type: ignore[arg-type]
+    models: list[torch.nn.Module] = [torch.nn.Linear(4, 3) for _ in range(3)]
+    params, buffers = stack_module_state(models)
     x, t, fn = torch.randn(8, 4), torch.randint(0, 3, (8,)), make("focal", "c")
 
     def loss(params: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
