@@ -16,6 +16,7 @@ from glo_dsl.lang.loss import Loss
 from glo_dsl.passes.pipeline import check_callable, compile_program, divisor_names, per_program, whole_program
 from glo_dsl.runtime.build_c import NoCompiler, load_c
 from glo_dsl.runtime.c_kernel import CKernel, build
+from glo_dsl.runtime.cache import key_of
 from glo_dsl.runtime.contract import Backing, CompiledLoss
 from glo_dsl.runtime.library import Library
 from glo_dsl.runtime.load_module import load_module
@@ -62,7 +63,7 @@ def compile(loss: Loss, target: str = "auto") -> CompiledLoss:
             return builders["torch"]()
 
     per_row = None if loss.per is None else getattr(load_module(emit_per_row(per_program(loss))), PER_ROW)
-    key = f"{loss.name} {loss.expr.digest.hex()} {target}"
+    key = f"{loss.name} {loss.expr.digest.hex()} {key_of(repr(spec), target)}"
     return CompiledLoss(spec, Backing(choose, lambda: _differentiable(loss, spec), LIBRARY, key, per_row))
 
 

@@ -75,8 +75,7 @@ class CompiledLoss:
         self._defaults = {name: float(default) for name, default in spec.params}
         self._usual = tuple(self._defaults.values())
         self._differentiable = spec.differentiable
-        self._entry = Entry(spec, self._kernel)
-        backing.library.add(backing.key, self._entry)
+        self._entry = backing.library.add(backing.key, Entry(spec, self._kernel))
         self.__name__ = spec.name
 
     def __repr__(self) -> str:

@@ -44,9 +44,9 @@ class Library:
             operator.register_fake(self._shapes)
         self.operator: Any = getattr(getattr(torch.ops, namespace), short).default
 
-    def add(self, key: str, entry: Entry) -> None:
-        """Makes a loss known for as long as `entry` lives."""
-        self._entries[key] = entry
+    def add(self, key: str, entry: Entry) -> Entry:
+        """Makes a loss known for as long as what this returns is held: all who hold the same loss hold one entry."""
+        return self._entries.setdefault(key, entry)
 
     def _entry(self, key: str) -> Entry:
         if key not in self._entries:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -167,6 +168,24 @@ def test_two_results_never_share_memory() -> None:
     a = torch.ones(3)
     found = LIBRARY.operator(fn._backing.key, [a, a], torch.empty(0), ["a", "b"], "sum", -100, None, None)
     assert len({t.data_ptr() for t in found}) == 3
+
+
+@pytest.mark.parametrize("survivor", [0, 1])
+def test_the_same_loss_compiled_twice_is_known_as_long_as_either_lives(survivor: int) -> None:
+    loss = glo.loads("loss twice(z: real[C], t: class[C]) = -log_softmax(z)[t]")["twice"]
+    both = [glo.compile(loss, "torch"), glo.compile(loss, "torch")]
+    kept = both[survivor]
+    del both
+    gc.collect()
+    z, t = logits(3, 4), torch.tensor([0, 3, 1])
+    arguments = (kept._backing.key, [z, t], torch.empty(0), ["z"], "mean", -100, None, None)
+    torch.testing.assert_close(LIBRARY.operator(*arguments)[0], kept(z, t))
+
+
+def test_losses_that_differ_in_the_order_of_inputs_alone_are_not_the_same() -> None:
+    one, other = (glo.loads(f"loss f({head}) = sum(z) * y") for head in ("z: real[C], y: real", "y: real, z: real[C]"))
+    assert one["f"].expr.digest == other["f"].expr.digest
+    assert glo.compile(one["f"], "torch")._backing.key != glo.compile(other["f"], "torch")._backing.key
 
 
 def test_a_graph_that_outlives_its_loss() -> None:
