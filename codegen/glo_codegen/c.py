@@ -54,7 +54,7 @@ def _loss(program: Program) -> str:
     if program.by_rows:
         _wide(program, plan, lines)
         add_narrow(program, plan, lines)
-        choice = "IS_NARROW(call->classes)"
+        choice = "IS_NARROW(call)"
         _block(program, choice, f"loss_{program.name}_narrow", f"loss_{program.name}_wide", ("", ""), lines)
     else:
         _elementwise(program, lines)

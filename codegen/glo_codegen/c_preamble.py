@@ -142,17 +142,22 @@ DRIVER = r"""
 enum { REDUCE_NONE, REDUCE_SUM, REDUCE_MEAN, REDUCE_GIVEN };
 
 typedef struct {
-    int64_t rows, classes, ignore_index, reduction;
+    int64_t rows, classes;        // of a plane
+    int64_t ignore_index, reduction;
     const void *const *in;        // one pointer per input
     const int64_t *stride;        // two per input, in elements: from row to row, from class to class
     const double *params;
-    void *const *out;             // one contiguous array per gradient, in the order of the program
-    real *loss;                   // `rows` values, or a single one when reduced
+    void *const *out;             // one array per gradient, in the order of the program
+    real *loss;                   // one value per row, or a single one when reduced
     int64_t bad_row, bad_class;   // set when a class index is out of range
     double divisor;               // what REDUCE_GIVEN divides by; REDUCE_MEAN counts the rows
     const real *weight;           // what multiplies the loss and the gradients of each row; NULL: 1
     int64_t weight_stride;
     int64_t status;               // what glo_many was told by the function
+    int64_t planes;               // so many times `rows` rows, each plane so many bytes after the one before it:
+    const int64_t *plane;         // one number per input, then one per gradient; may be NULL if there is one plane
+    int64_t inputs, gradients;    // how many there are
+    int64_t out_row, out_class;   // strides of gradients per class: (classes, 1), or (1, rows)
 } glo_call;
 
 typedef double (*glo_block)(const glo_call *call, int64_t first, int64_t last, real unit, real *scratch);
@@ -177,10 +182,11 @@ enum { LANES = 16, NARROW = 64 };
 // A long row is summed in stretches of so many classes, so that a total never meets a value far smaller than itself.
 enum { STRETCH = 512 };
 
+// Rows that lie side by side in memory are computed LANES at a time however long they are.
 #ifdef GLO_DRAFT
-#define IS_NARROW(n) 1
+#define IS_NARROW(call) 1
 #else
-#define IS_NARROW(n) ((n) >= 1 && (n) <= NARROW)
+#define IS_NARROW(call) ((call)->classes >= 1 && ((call)->classes <= NARROW || (call)->out_class != 1))
 #endif
 
 // The row as adjacent elements: itself if it is that already, else copied into `room`.
@@ -198,6 +204,10 @@ INLINE const uint8_t *bits_side_by_side(const uint8_t *row, int64_t stride, int 
 
 // A group of rows to columns: for every class, its value in all rows of the group.
 INLINE void turn_in(const real *in, const int64_t *row, int64_t from_row, int64_t from_class, int n, real *columns) {
+    if (from_row == 1 && row[LANES - 1] - row[0] == LANES - 1) {
+        for (int c = 0; c < n; c++) memcpy(columns + c * LANES, in + row[0] + c * from_class, sizeof(real) * LANES);
+        return;
+    }
     for (int c = 0; c < n; c++)
         for (int i = 0; i < LANES; i++) columns[c * LANES + i] = in[row[i] * from_row + c * from_class];
 }
@@ -209,9 +219,15 @@ INLINE void turn_bits(
 }
 
 // Columns back to the first `filled` rows; those that do not count get zeros.
-INLINE void turn_out(const real *columns, const int *on, int filled, int n, real *rows) {
-    for (int i = 0; i < filled; i++)
-        for (int c = 0; c < n; c++) rows[i * n + c] = on[i] ? columns[c * LANES + i] : R(0);
+INLINE void turn_out(const real *columns, const int *on, int filled, int n, const glo_call *call, real *rows) {
+    const int64_t to_row = call->out_row, to_class = call->out_class;
+    if (to_class == 1) {
+        for (int i = 0; i < filled; i++)
+            for (int c = 0; c < n; c++) rows[i * n + c] = on[i] ? columns[c * LANES + i] : R(0);
+    } else {
+        for (int c = 0; c < n; c++)
+            for (int i = 0; i < filled; i++) rows[c * to_class + i * to_row] = on[i] ? columns[c * LANES + i] : R(0);
+    }
 }
 
 INLINE int is_ignored(const glo_call *call, const int *class_inputs, int n, int64_t r) {
@@ -220,17 +236,39 @@ INLINE int is_ignored(const glo_call *call, const int *class_inputs, int n, int6
     return ignored;
 }
 
+// The part of a call that is one of its planes; `places` is room for a pointer to each input and gradient.
+static glo_call glo_part(const glo_call *call, int64_t plane, const void **places) {
+    glo_call part = *call;
+    if (plane == 0) return part;
+    for (int64_t n = 0; n < call->inputs; n++) places[n] = (const char *)call->in[n] + plane * call->plane[n];
+    void **out = (void **)(places + call->inputs);
+    for (int64_t k = 0; k < call->gradients; k++)
+        out[k] = (char *)call->out[k] + plane * call->plane[call->inputs + k];
+    part.in = places;
+    part.out = out;
+    part.weight += plane * call->rows * call->weight_stride;
+    if (call->reduction == REDUCE_NONE) part.loss += plane * call->rows;
+    return part;
+}
+
 // Number of rows that count; or -1 when a class index is out of range.
 static int64_t glo_count(glo_call *call, const int *class_inputs, int n) {
-    if (n == 0) return call->rows;
+    if (n == 0) return call->planes * call->rows;
     int64_t counted = 0;
-    for (int64_t r = 0; r < call->rows; r++) {
-        if (is_ignored(call, class_inputs, n, r)) continue;
-        for (int i = 0; i < n; i++) {
-            int64_t t = CLASS_INDEX(call, class_inputs[i], r);
-            if (t < 0 || t >= call->classes) { call->bad_row = r; call->bad_class = t; return -1; }
+    for (int64_t p = 0; p < call->planes; p++) {
+        const void *places[call->inputs + call->gradients + 1];
+        const glo_call part = glo_part(call, p, places);
+        for (int64_t r = 0; r < call->rows; r++) {
+            if (is_ignored(&part, class_inputs, n, r)) continue;
+            for (int i = 0; i < n; i++) {
+                int64_t t = CLASS_INDEX(&part, class_inputs[i], r);
+                if (t >= 0 && t < call->classes) continue;
+                call->bad_row = p * call->rows + r;
+                call->bad_class = t;
+                return -1;
+            }
+            counted++;
         }
-        counted++;
     }
     return counted;
 }
@@ -238,7 +276,7 @@ static int64_t glo_count(glo_call *call, const int *class_inputs, int n) {
 // Where blocks of rows leave their sums, and what they need for that.
 typedef struct {
     glo_block block;
-    int64_t step;           // rows of a block
+    int64_t step, parts;    // rows of a block, blocks of a plane
     size_t room;            // scratch of a thread, in elements
     real scale;
     double *sums;           // one per block
@@ -249,9 +287,11 @@ static int glo_blocks(const glo_call *call, const glo_plan *plan, int64_t first,
     real near[4096] __attribute__((aligned(64)));
     real *scratch = plan->room <= 4096 ? near : malloc(sizeof(real) * plan->room);
     if (scratch == NULL) return 0;
+    const void *places[call->inputs + call->gradients + 1];
     for (int64_t b = first; b < last; b++) {
-        int64_t end = (b + 1) * plan->step < call->rows ? (b + 1) * plan->step : call->rows;
-        plan->sums[b] = plan->block(call, b * plan->step, end, plan->scale, scratch);
+        int64_t begin = b % plan->parts * plan->step, end = begin + plan->step;
+        const glo_call part = glo_part(call, b / plan->parts, places);
+        plan->sums[b] = plan->block(&part, begin, end < call->rows ? end : call->rows, plan->scale, scratch);
     }
     if (scratch != near) free(scratch);
     return 1;
@@ -261,23 +301,23 @@ static int glo_blocks(const glo_call *call, const glo_plan *plan, int64_t first,
 // `buffers`: the scratch rows that a long row needs, and for a group of short rows the scratch rows of each.
 // There is always room for one value per row of a block. Threads cost microseconds: a small batch has one.
 static int glo_run(glo_call *call, glo_block block, const int *class_inputs, int n, const int *buffers) {
+    if (call->weight == NULL) { call->weight = &glo_one; call->weight_stride = 0; }
     int64_t counted = glo_count(call, class_inputs, n);
     if (counted < 0) return 1;
-    if (call->weight == NULL) { call->weight = &glo_one; call->weight_stride = 0; }
     int64_t width = call->classes > 0 ? call->classes : 1;
-    int64_t room = IS_NARROW(width) ? buffers[1] * LANES * width : buffers[0] * width;
+    int64_t room = IS_NARROW(call) ? buffers[1] * LANES * width : buffers[0] * width;
     int64_t step = width >= 4096 ? 1 : 4096 / width;
-    if (IS_NARROW(width)) step = step < LANES ? LANES : step - step % LANES;
-    int64_t blocks = (call->rows + step - 1) / step;
+    if (IS_NARROW(call)) step = step < LANES ? LANES : step - step % LANES;
+    int64_t parts = (call->rows + step - 1) / step, blocks = call->planes * parts;
     double divisor = call->reduction == REDUCE_GIVEN  ? call->divisor
                      : call->reduction == REDUCE_MEAN ? (double)counted
                                                       : 1.0;
     double near[16], *sums = blocks <= 16 ? near : malloc(sizeof(double) * (size_t)blocks);
     if (sums == NULL) return 2;
-    const glo_plan plan = {block, step, (size_t)(room > step ? room : step), R(1.0 / divisor), sums};
+    const glo_plan plan = {block, step, parts, (size_t)(room > step ? room : step), R(1.0 / divisor), sums};
     int failed = 0;
 #ifdef _OPENMP
-    if (blocks > 1 && call->rows * width >= 32768) {
+    if (blocks > 1 && call->planes * call->rows * width >= 32768) {
         #pragma omp parallel reduction(| : failed)
         {
             int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();
@@ -300,7 +340,8 @@ MANY = r"""
 int glo_many(glo_call *calls, int (*const *functions)(glo_call *), int64_t n) {
     int64_t work = 0;
     int failed = 0;
-    for (int64_t i = 0; i < n; i++) work += calls[i].rows * (calls[i].classes > 0 ? calls[i].classes : 1);
+    for (int64_t i = 0; i < n; i++)
+        work += calls[i].planes * calls[i].rows * (calls[i].classes > 0 ? calls[i].classes : 1);
     #pragma omp parallel for schedule(dynamic) reduction(| : failed) if (n > 1 && work >= 32768)
     for (int64_t i = 0; i < n; i++) {
         calls[i].status = functions[i](&calls[i]);

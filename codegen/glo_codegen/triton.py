@@ -7,24 +7,31 @@ A program instance holds ROWS rows, classes across: values per class are tiles [
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from glo_codegen.program import CLASSES, POSITION, Instr, Program
 from glo_codegen.text import Lines
 from glo_codegen.triton_helpers import helpers_of
-from glo_codegen.triton_launch import add_launch, add_tile, kernel_name, tiled
+from glo_codegen.triton_launch import add_launch, add_room, kernel_name, stream_name, tiled
 from glo_codegen.triton_spell import add_start, add_stores, kernel, masked, spelled, title
 from glo_codegen.triton_stream import add_streaming
+from glo_codegen.triton_tiles import Tile, add_tiles
+
+LINE = 'TILE = {"BLOCK": 1024, "num_warps": 4}'
+"""How an elementwise kernel is launched."""
 
 
-def emit_triton(program: Program) -> str:
+def emit_triton(program: Program, measured: Mapping[str, Sequence[Tile]] | None = None) -> str:
     """The text of a module that imports torch and triton only, with a kernel for each family and `launch`.
+
+    `measured`: tables of tiles by architecture, such as `cuda:90`, in the place of the one that is derived here.
 
     Raises:
         ValueError: no input tells how many rows there are, or how many classes where that matters.
     """
     _check(program)
     lines = Lines()
+    lines.add(*["import functools", ""] * tiled(program))
     lines.add("import torch", "import triton", "import triton.language as tl", "")
     for helper in helpers_of(_spellings(program)):
         lines.add("", *helper.strip().splitlines(), "")
@@ -34,8 +41,11 @@ def emit_triton(program: Program) -> str:
     if tiled(program):
         add_streaming(program, lines)
         lines.add("", "")
-    add_tile(program, lines)
+        add_tiles(program, kernel_name(program), stream_name(program), measured or {}, lines)
+    else:
+        lines.add(LINE)
     lines.add("", "")
+    add_room(program, lines)
     add_launch(program, lines)
     return lines.text()
 
@@ -59,24 +69,9 @@ def _spellings(program: Program) -> Iterator[str]:
 def _resident(program: Program, lines: Lines) -> None:
     """A row is one tile, read once; or, without a class axis, a lane."""
     with kernel(program, kernel_name(program), lines):
-        (_tile_of_rows if tiled(program) else _line_of_samples)(lines)
         add_start(program, lines)
         for number, phase in enumerate(program.phases):
             lines.add("", title(program, number))
             lines.add(*(spelled(program, step) for step in (*phase.scalars, *phase.row)))
             lines.add(*(f"{r.out} = {r.op.triton.format(masked(r))}" for r in phase.reductions))
             add_stores(program, phase, lines)
-
-
-def _tile_of_rows(lines: Lines) -> None:
-    lines.add(
-        "row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]",
-        "col = tl.arange(0, BLOCK)[None, :]",
-        "row_mask = row < rows",
-        "col_mask = col < classes",
-        "mask = row_mask & col_mask",
-    )
-
-
-def _line_of_samples(lines: Lines) -> None:
-    lines.add("row = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)", "row_mask = row < rows")

@@ -1,4 +1,4 @@
-"""The host's side of a Triton module: the kernel's arguments, the size of a tile, and `launch`."""
+"""The host's side of a Triton module: the kernel's arguments, and `launch`."""
 
 from __future__ import annotations
 
@@ -6,15 +6,8 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from glo_codegen.plan import live_values
 from glo_codegen.program import Input, Program, Rate, grad
 from glo_codegen.text import Lines
-
-REGISTERS = 90
-"""Values per class that a lane of 16 warps can hold: a lane has 128 registers, and the rest needs some."""
-
-LANES = 512
-"""Those of 16 warps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +15,9 @@ class Argument:
     """A kernel argument.
 
     Attributes:
-        type: `*real`, `*class`, `*bool` or `*float32` for a pointer; for an integer what it is when all tensors are
-            contiguous: `1`, `classes` or, when that does not matter, `any`.
+        type: `*real`, `*class`, `*bool` or `*float32` for a pointer, `none` for one that may be left out; for an
+            integer what it is when all tensors are contiguous and there is one plane: `0`, `1`, `classes` or, when that
+            does not matter, `any`.
         value: what `launch` passes.
     """
 
@@ -52,25 +46,21 @@ def stream_name(program: Program) -> str:
     return f"{program.name}_stream_kernel"
 
 
-def sizes(program: Program) -> tuple[int, int]:
-    """The longest row that a program holds as a whole, and how much of a longer one it holds at a time.
-
-    Both follow from how many values per class are alive at once, for what does not fit the registers is spilled.
-    """
-    values = REGISTERS // (1 + live_values(program.walked or program))  # 1 for the column
-    each = 2 ** min(max(values.bit_length() - 1, 1), 4)
-    return 2 * LANES * each, LANES * each
-
-
 def arguments(program: Program) -> Iterator[list[Argument]]:
     """What the kernel takes before its constexprs, in groups that belong together."""
     for entry in program.inputs:
         yield list(_input_arguments(entry))
     if program.params:
-        yield [Argument("params_ptr", "*float32", "params")]
-    yield [Argument("scale_ptr", "*float32", "scale"), Argument("loss_ptr", "*float32", "loss")]
+        stride = "params.stride(0) if params.dim() > 1 else 0"
+        yield [Argument("params_ptr", "*float32", "params"), Argument("params_plane_stride", "0", stride)]
+    stride = "1 if scale.numel() > 1 else 0"
+    yield [Argument("scale_ptr", "*float32", "scale"), Argument("scale_plane_stride", "0", stride)]
+    yield [Argument("weight_ptr", "none", "weight"), Argument("loss_ptr", "*float32", "loss")]
     if program.gradients:
         yield [Argument(f"{grad(g)}_ptr", _grad_type(program, g), grad(g)) for g in program.gradients]
+    if _writes_rows(program):
+        names = ("out_row_stride", "classes"), ("out_class_stride", "1")
+        yield [Argument(name, kind, name) for name, kind in names]
     counts = [Argument("ignore_index", "any", "ignore_index")] if program.class_inputs else []
     counts.append(Argument("rows", "any", "rows"))
     yield [*counts, Argument("classes", "classes", "classes")] if tiled(program) else counts
@@ -78,11 +68,18 @@ def arguments(program: Program) -> Iterator[list[Argument]]:
 
 def _input_arguments(entry: Input) -> Iterator[Argument]:
     name, by_class = f"in_{entry.name}", entry.rate == Rate.CLASS
+    axes = entry.per_sample + by_class
     yield Argument(f"{name}_ptr", f"*{entry.kind}", name)
+    yield Argument(f"{name}_plane_stride", "0", f"{name}.stride(0) if {name}.dim() > {axes} else 0")
     if entry.per_sample:
-        yield Argument(f"{name}_row_stride", "classes" if by_class else "1", f"{name}.stride(0)")
+        yield Argument(f"{name}_row_stride", "classes" if by_class else "1", f"{name}.stride({-axes})")
     if by_class:
         yield Argument(f"{name}_class_stride", "1", f"{name}.stride(-1)")
+
+
+def _writes_rows(program: Program) -> bool:
+    """Whether there is a gradient per class."""
+    return any(phase.stores for phase in program.phases)
 
 
 def _grad_type(program: Program, name: str) -> str:
@@ -90,44 +87,20 @@ def _grad_type(program: Program, name: str) -> str:
     return "*real" if any(i.name == name and i.per_sample for i in program.inputs) else "*float32"
 
 
-def add_tile(program: Program, lines: Lines) -> None:
-    """Which kernel a class count gets and how much of the batch a program of it holds; without classes a constant."""
-    if not tiled(program):
-        lines.add('TILE = {"BLOCK": 1024, "num_warps": 4}')
-        return
-    longest, block = sizes(program)
-    with lines.block("def _tile(classes):"):
-        lines.add(
-            '"""The kernel for rows of that many classes, and the rows and classes that a program holds at a time: one',
-            'whole row, or as many short ones as make 1024 values; of a long one a block."""',
-            f"if classes > {longest}:",
-            "    # NVIDIA's assembler would rather spill a little than let a second program of a core wait.",
-            '    registers = {} if torch.version.hip else {"maxnreg": 128}',
-            f'    return {stream_name(program)}, {{"ROWS": 1, "BLOCK": {block}, "num_warps": 16, **registers}}',
-            "block = triton.next_power_of_2(max(classes, 1))",
-            "rows = max(1, 1024 // block)",
-            "warps = min(max(rows * block // 512, 4), 16)",
-            f'return {kernel_name(program)}, {{"ROWS": rows, "BLOCK": block, "num_warps": warps}}',
-        )
-
-
 def add_launch(program: Program, lines: Lines) -> None:
     """The function that allocates the outputs and starts the kernel, without waiting for the device."""
-    with lines.block("def launch(inputs, params, wrt, scale, ignore_index=-100):"):
+    with lines.block("def launch(inputs, params, wrt, scale, ignore_index=-100, weight=None):"):
         lines.add(*_launch_doc(program))
         names = ", ".join(f"in_{i.name}" for i in program.inputs)
         lines.add(f"{names} = inputs" if len(program.inputs) > 1 else f"({names},) = inputs")
-        batch = next(i for i in program.inputs if i.per_sample)
-        lines.add(f"rows = in_{batch.name}.shape[0]")
-        if tiled(program):
-            row = next(i for i in program.inputs if i.rate == Rate.CLASS)
-            lines.add(f"classes = in_{row.name}.shape[-1]")
-        lines.add(f"device = in_{batch.name}.device", "loss = torch.empty(rows, dtype=torch.float32, device=device)")
+        _sizes(program, lines)
+        lines.add("loss = torch.empty((planes, rows), dtype=torch.float32, device=device)")
         for name in program.gradients:
             lines.add(f'{grad(name)} = {_allocation(program, name)} if "{name}" in wrt else None')
         _call(program, lines)
         with lines.block("grads = {", "}"):
             lines.add(*(f'"{name}": {grad(name)},' for name in program.gradients))
+        lines.add("if flat:", "    return loss[0], {name: grads[name][0] for name in wrt}")
         lines.add("return loss, {name: grads[name] for name in wrt}")
 
 
@@ -139,6 +112,11 @@ def _launch_doc(program: Program) -> Iterable[str]:
         f"inputs: {shapes}; any strides.",
         f"params: float32 [{len(program.params)}]: {', '.join(program.params) or 'none'}.",
         "scale: float32, one element, on the device.",
+        "weight: float32 [rows], contiguous: what multiplies the loss and the gradients of each row; 0 leaves it out.",
+        "",
+        "There may be several planes of rows: then inputs, parameters or both have a first axis of that length, and so",
+        "have the results and the weight; scale has one element, or one for each plane. Shared inputs and parameters",
+        "without that axis are the same for all planes.",
         "",
         "A gradient is laid out like its input and has its dtype. What all rows share, a parameter above all, gets",
         "one float32 term per row, for the caller to sum.",
@@ -146,25 +124,67 @@ def _launch_doc(program: Program) -> Iterable[str]:
     )
 
 
+def _sizes(program: Program, lines: Lines) -> None:
+    """How many planes, rows and classes there are, and how the classes lie."""
+    axes = [(f"in_{i.name}", len(shape_axes(i))) for i in program.inputs]
+    pairs = [f"({name}, {count + 1})" for name, count in axes] + ["(params, 2)"] * bool(program.params)
+    lines.add(f"planes = [t.shape[0] for t, axes in ({', '.join(pairs)},) if t.dim() == axes]")
+    lines.add("flat, planes = not planes, planes[0] if planes else 1")
+    batch = next(i for i in program.inputs if i.per_sample)
+    lines.add(f"rows = in_{batch.name}.shape[{-len(shape_axes(batch))}]", f"device = in_{batch.name}.device")
+    if tiled(program):
+        row = next((i for i in program.inputs if i.rate == Rate.CLASS and i.per_sample), None)
+        named = row or next(i for i in program.inputs if i.rate == Rate.CLASS)
+        lines.add(f"classes = in_{named.name}.shape[-1]")
+        across = f"not flat and in_{row.name}.stride(-1) > in_{row.name}.stride(-2)" if row else "False"
+        lines.add(f"across = {across}")
+    if _writes_rows(program):
+        lines.add("out_row_stride, out_class_stride = (1, rows) if across else (classes, 1)")
+
+
+def shape_axes(entry: Input) -> list[str]:
+    """The axes of an input in a plane of rows."""
+    return ["rows"] * entry.per_sample + ["classes"] * (entry.rate == Rate.CLASS)
+
+
 def shape_of(entry: Input) -> str:
     """The axes of an input in words."""
-    sizes = ["rows"] * entry.per_sample + ["classes"] * (entry.rate == Rate.CLASS)
-    return f"[{', '.join(sizes)}]"
+    return f"[{', '.join(shape_axes(entry))}]"
 
 
 def _allocation(program: Program, name: str) -> str:
     entry = next((i for i in program.inputs if i.name == name), None)
-    shape = "(rows, classes)" if entry and entry.rate == Rate.CLASS else "rows"
     dtype = f"in_{name}.dtype" if entry and entry.per_sample else "torch.float32"
-    return f"torch.empty({shape}, dtype={dtype}, device=device)"
+    rest = f"dtype={dtype}, device=device"
+    if entry and entry.rate == Rate.CLASS:
+        return f"_room(planes, rows, classes, across, {rest})"
+    return f"torch.empty((planes, rows), {rest})"
+
+
+def add_room(program: Program, lines: Lines) -> None:
+    """`_room`, which `launch` calls where a gradient is a row."""
+    if not _writes_rows(program):
+        return
+    with lines.block("def _room(planes, rows, classes, across, dtype, device):"):
+        lines.add(
+            '"""Room for a gradient [planes, rows, classes], in memory with the rows side by side if `across`."""',
+            "if across:",
+            "    return torch.empty((planes, classes, rows), dtype=dtype, device=device).transpose(1, 2)",
+            "return torch.empty((planes, rows, classes), dtype=dtype, device=device)",
+        )
+    lines.add("", "")
 
 
 def _call(program: Program, lines: Lines) -> None:
-    lines.add("kernel, tile = " + ("_tile(classes)" if tiled(program) else f"{kernel_name(program)}, TILE"))
-    step = "ROWS" if tiled(program) else "BLOCK"
-    grid = f'(triton.cdiv(rows, tile["{step}"]),)'
+    choice = (
+        "_tile(_arch(device), classes, rows if across else 1, across)"
+        if tiled(program)
+        else f"{kernel_name(program)}, TILE"
+    )
+    lines.add(f"kernel, tile = {choice}")
+    grid = f'(planes * triton.cdiv(rows, tile["{"ROWS" if tiled(program) else "BLOCK"}"]),)'
     with (
-        lines.block("if rows > 0:"),
+        lines.block("if rows > 0 and planes > 0:"),
         lines.block("with torch.cuda.device_of(loss):"),
         lines.block(f"kernel[{grid}](", ")"),
     ):

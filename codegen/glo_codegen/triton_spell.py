@@ -1,8 +1,9 @@
 """What the Triton kernels of all families have in common: how a row begins, steps, stores, and results are spelled.
 
 A user's name never stands alone in the text: inputs are `in_NAME`, parameters `p_NAME`, gradients `grad_NAME`,
-class indices `index_NAME`, rows `at_NAME`, each with at most one of the endings `_ptr`, `_row_stride`, `_class_stride`,
-none of which is the end of another. So no two can meet, and none meets a name of ours: those have no such prefix.
+class indices `index_NAME`, first elements `at_NAME`, each with at most one of the endings `_ptr`,
+`_plane_stride`, `_row_stride`, `_class_stride`, none of which is the end of another. So no two can meet, and none meets
+a name of ours: those have no such prefix.
 """
 
 from __future__ import annotations
@@ -54,26 +55,43 @@ def kernel(program: Program, name: str, lines: Lines) -> Iterator[None]:
         _results(program, lines)
 
 
-def add_start(program: Program, lines: Lines) -> None:
-    """What is known before the first phase, once `row` and `row_mask` are."""
+def add_start(program: Program, lines: Lines, streams: bool = False) -> None:
+    """What is known before the first phase; `streams`: the columns are those of a loop that follows."""
+    _place(program, lines)
+    if tiled(program) and not streams:
+        lines.add("col = tl.arange(0, BLOCK)[None, :]", "col_mask = col < classes", "mask = row_mask & col_mask")
     _uniform(program, lines)
-    _class_indices(program, lines)
-    _rows(program, lines)
+    _origins(program, lines)
+    _usable(program, lines)
+    _weights(lines)
+
+
+def _place(program: Program, lines: Lines) -> None:
+    """Which rows of which plane a program holds. Offsets have 64 bits: logits may be more than 2^31."""
+    height = "ROWS" if tiled(program) else "BLOCK"
+    lines.add(
+        f"parts = tl.cdiv(rows, {height})",
+        "plane = (tl.program_id(0) // parts).to(tl.int64)",
+        f"row = (tl.program_id(0) % parts).to(tl.int64) * {height} + tl.arange(0, {height})"
+        + "[:, None]" * tiled(program),
+        "row_mask = row < rows",
+    )
 
 
 def _uniform(program: Program, lines: Lines) -> None:
-    """Scalars: the same for every row."""
-    lines.add("scale = tl.load(scale_ptr)")
+    """Scalars: the same for every row of a plane."""
+    lines.add("scale = tl.load(scale_ptr + plane * scale_plane_stride)")
     if tiled(program):
         lines.add("n_classes = tl.cast(classes, tl.float32)")
     for place, name in enumerate(program.params):
-        lines.add(f"{parameter(name)} = tl.load(params_ptr + {place})")
+        lines.add(f"{parameter(name)} = tl.load(params_ptr + plane * params_plane_stride + {place})")
     lines.add(*(_instr(program, step) for step in program.uniform))
 
 
-def _class_indices(program: Program, lines: Lines) -> None:
+def _usable(program: Program, lines: Lines) -> None:
     """Decides about each row as a whole, before an index is used as an address."""
     if not program.class_inputs:
+        lines.add("", "usable, filler = row_mask, 0.0")
         return
     lines.add("", "# An ignored row yields 0; a class index out of range makes its row NaN.")
     names = [f"index_{entry.name}" for entry in program.class_inputs]
@@ -89,10 +107,23 @@ def _class_indices(program: Program, lines: Lines) -> None:
     )
 
 
-def _rows(program: Program, lines: Lines) -> None:
-    """Where each row begins. Offsets have 64 bits: a batch of logits may hold more than 2^31 elements."""
-    rows = [i.name for i in program.inputs if i.per_sample and i.rate == Rate.CLASS]
-    lines.add(*[""] * bool(rows), *(f"at_{name} = in_{name}_ptr + row * in_{name}_row_stride" for name in rows))
+def _weights(lines: Lines) -> None:
+    """A row without weight is left out, whatever it holds."""
+    with lines.block("if weight_ptr is not None:"):
+        lines.add(
+            "weight = tl.load(weight_ptr + plane * rows + row, mask=row_mask, other=0)",
+            "usable = usable & (weight != 0)",
+            "filler = tl.where(weight == 0, 0.0, filler)",
+            "scale = scale * weight",
+        )
+
+
+def _origins(program: Program, lines: Lines) -> None:
+    """Where the rows of each input begin."""
+    lines.add("")
+    for entry in program.inputs:
+        step = f" + row * in_{entry.name}_row_stride" if entry.per_sample else ""
+        lines.add(f"at_{entry.name} = in_{entry.name}_ptr + plane * in_{entry.name}_plane_stride{step}")
 
 
 def title(program: Program, number: int) -> str:
@@ -115,9 +146,8 @@ def _load(program: Program, load: Load) -> str:
 
 def _address(entry: Input, at: str | None = None) -> str:
     if entry.rate != Rate.CLASS:
-        return f"in_{entry.name}_ptr + row * in_{entry.name}_row_stride"
-    row = f"at_{entry.name}" if entry.per_sample else f"in_{entry.name}_ptr"
-    return f"{row} + {at or 'col'}.to(tl.int64) * in_{entry.name}_class_stride"
+        return f"at_{entry.name}"
+    return f"at_{entry.name} + {at or 'col'}.to(tl.int64) * in_{entry.name}_class_stride"
 
 
 def _mask(entry: Input, load: Load) -> str:
@@ -180,28 +210,26 @@ def masked(reduction: Reduce) -> str:
 
 def _results(program: Program, lines: Lines) -> None:
     """What there is one of per sample."""
-    lines.add("")
+    lines.add("", "sample = plane * rows + row")
     for output, value in program.results:
         if output == LOSS:
-            lines.add(f"tl.store(loss_ptr + row, {_settled(program, operand(value))}, mask=row_mask)")
+            lines.add(f"value = {operand(value)}", "if weight_ptr is not None:", "    value = value * weight")
+            lines.add("tl.store(loss_ptr + sample, tl.where(usable, value, filler), mask=row_mask)")
         else:
-            _store(program, output, value, lines, place="row", mask="row_mask")
+            _store(output, value, lines, place="sample", mask="row_mask")
 
 
 def add_stores(program: Program, phase: Phase, lines: Lines) -> None:
     """What a phase writes at the columns `col` of its rows."""
+    if phase.stores:
+        lines.add("destination = plane * rows * classes + row * out_row_stride + col.to(tl.int64) * out_class_stride")
     for store in phase.stores:
-        _store(program, store.output, store.value, lines, place="row * classes + col", mask="mask")
+        _store(store.output, store.value, lines, "destination", mask="mask")
 
 
-def _store(program: Program, output: str, value: Operand, lines: Lines, place: str, mask: str) -> None:
+def _store(output: str, value: Operand, lines: Lines, place: str, mask: str) -> None:
     with lines.block(f"if {output}_ptr is not None:"):
         lines.add(
-            f"scaled = {_settled(program, f'{operand(value)} * scale')}",
+            f"scaled = tl.where(usable, {operand(value)} * scale, filler)",
             f"tl.store({output}_ptr + {place}, scaled.to({output}_ptr.dtype.element_ty), mask={mask})",
         )
-
-
-def _settled(program: Program, value: str) -> str:
-    """A value with what takes its place in rows that are ignored or have no such class."""
-    return f"tl.where(usable, {value}, filler)" if program.class_inputs else value

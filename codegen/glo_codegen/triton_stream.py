@@ -25,11 +25,7 @@ def add_streaming(program: Program, lines: Lines) -> None:
     program = program.walked or program
     plan = recomputing(program)
     with kernel(program, stream_name(program), lines):
-        lines.add(
-            "row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]",
-            "row_mask = row < rows",
-        )
-        add_start(program, lines)
+        add_start(program, lines, streams=True)
         for number, phase in enumerate(program.phases):
             lines.add("", title(program, number))
             lines.add(*(spelled(program, step) for step in phase.scalars))

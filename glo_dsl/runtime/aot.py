@@ -83,8 +83,8 @@ def _kernel(program: Program, built: Built, target: str, dtype: str) -> Kernel:
     parameters += [Parameter(name, "pointer", "0; no kernel of glo-dsl needs it") for name in SCRATCH]
     by_rows = tiled(program)
     longest = 2**31 - 1 if built.symbol == stream_name(program) else built.tile["BLOCK"]
-    most = built.fixed.get("classes", longest) if by_rows else 1
-    least = most if "classes" in built.fixed or not by_rows else 1
+    compiled_in = built.fixed.get("classes") if by_rows else 1
+    least, most = (1, longest) if compiled_in is None else (compiled_in, compiled_in)
     return Kernel(
         program.name, target, dtype, built.symbol, built.threads, built.shared,
         built.tile["ROWS" if by_rows else "BLOCK"], (least, most), tuple(parameters),
@@ -101,7 +101,10 @@ def _meaning(argument: Argument, program: Program, dtype: str) -> str:
     if name.endswith("_row_stride"):
         return f"elements from row to row of {name.removeprefix('in_').removesuffix('_row_stride')}"
     if _kind(argument) == "integer":
-        return {"ignore_index": "rows of this class count for nothing", "rows": "how many", "classes": "how many"}[name]
+        return {
+            "ignore_index": "rows of this class count for nothing", "rows": "how many", "classes": "how many",
+            "out_row_stride": "elements from row to row of gradients that are rows",
+        }[name]  # fmt: skip
     fixed = {
         "scale_ptr": "float32 [1]: what the gradients are multiplied by",
         "loss_ptr": "float32 [rows], written: the loss of each row",

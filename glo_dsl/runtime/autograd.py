@@ -65,9 +65,17 @@ class Call:
         found: list[Tensor | None] = [None] * len(values)
         once = self.reduction != "none" and _is_one(upstream)
         for place, gradient in zip(self.places, gradients):
-            scaled = gradient if once else _times(gradient, upstream, self.reduction)
+            scaled = gradient if once else self._times(gradient, upstream)
             found[place] = scaled if self.exact else self.restored(scaled, place, values[place])
         return found
+
+    def _times(self, gradient: Tensor, upstream: Tensor) -> Tensor:
+        """The gradient times the upstream one, rounded by nobody yet."""
+        if self.reduction != "none":
+            return gradient * upstream
+        batch = self.layout.batch
+        per_row = upstream.reshape(batch)
+        return gradient * (per_row if gradient.dim() == len(batch) else per_row[..., None])
 
     def restored(self, gradient: Tensor, place: int, value: Any) -> Tensor:
         """A gradient as the kernel gives it, laid out and typed like the value at a place."""
@@ -83,14 +91,6 @@ def _is_one(upstream: Tensor) -> bool:
     if type(upstream) is not Tensor or upstream.device.type != "cpu" or torch.is_grad_enabled() or transformed():
         return False
     return upstream.item() == 1.0
-
-
-def _times(gradient: Tensor, upstream: Tensor, reduction: str) -> Tensor:
-    """The gradient times the upstream one, rounded by nobody yet."""
-    if reduction == "none":
-        per_row = upstream.reshape(-1)
-        return gradient * (per_row[:, None] if gradient.dim() == 2 else per_row)
-    return gradient * upstream
 
 
 def transformed() -> bool:

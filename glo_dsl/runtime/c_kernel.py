@@ -6,7 +6,7 @@ import ctypes
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 
@@ -35,7 +35,28 @@ class Call(ctypes.Structure):
         ("params", ctypes.c_void_p), ("out", ctypes.c_void_p), ("loss", ctypes.c_void_p),
         ("bad_row", ctypes.c_int64), ("bad_class", ctypes.c_int64), ("divisor", ctypes.c_double),
         ("weight", ctypes.c_void_p), ("weight_stride", ctypes.c_int64), ("status", ctypes.c_int64),
+        ("planes", ctypes.c_int64), ("plane", ctypes.c_void_p), ("n_inputs", ctypes.c_int64),
+        ("n_gradients", ctypes.c_int64), ("out_row", ctypes.c_int64), ("out_class", ctypes.c_int64),
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Size:
+    """Planes of rows of classes; `apart`: inputs have an axis of planes, and rows lie side by side."""
+
+    planes: int
+    rows: int
+    classes: int
+    apart: bool = False
+
+    @property
+    def batch(self) -> tuple[int, ...]:
+        return (self.planes, self.rows) if self.apart else (self.rows,)
+
+    @property
+    def out_strides(self) -> tuple[int, int]:
+        """Of gradients per class, from row to row and from class to class."""
+        return (1, self.rows) if self.apart else (self.classes, 1)
 
 
 class _Frame:
@@ -45,13 +66,17 @@ class _Frame:
         self.inputs = (ctypes.c_void_p * max(len(tensors), 1))()
         self.outputs = (ctypes.c_void_p * max(len(kernel.program.gradients), 1))()
         self.params = (ctypes.c_double * max(len(kernel.program.params), 1))()
-        strides = [s for t, varies in zip(tensors, kernel.per_sample) for s in strides_of(t, varies)]
+        size = kernel.size(tensors)
+        strides = [s for t, varies in zip(tensors, kernel.per_sample) for s in strides_of(t, varies, size.apart)]
         self.strides = (ctypes.c_int64 * max(len(strides), 1))(*strides)
-        rows, classes = kernel.size(tensors)
+        planes = kernel.plane_bytes(tensors, size)
+        self.planes = (ctypes.c_int64 * max(len(planes), 1))(*planes)
         address = ctypes.addressof
         self.call = Call(
-            rows, classes, 0, REDUCTIONS[reduction],
+            size.rows, size.classes, 0, REDUCTIONS[reduction],
             address(self.inputs), address(self.strides), address(self.params), address(self.outputs),
+            planes=size.planes, plane=address(self.planes), n_inputs=len(tensors),
+            n_gradients=len(kernel.program.gradients), out_row=size.out_strides[0], out_class=size.out_strides[1],
         )  # fmt: skip
         self.reference = ctypes.byref(self.call)
 
@@ -73,9 +98,9 @@ class _Frame:
         self.call.divisor, self.call.reduction = divisor, GIVEN
 
     def weigh(self, weights: Tensor | None) -> None:
-        """`weights` [rows], in the kernel's dtype, or None: each row counts once."""
+        """`weights` [rows], contiguous or of one element, in the kernel's dtype; or None: each row counts once."""
         self.call.weight = None if weights is None else weights.data_ptr()
-        self.call.weight_stride = 0 if weights is None else weights.stride(0)
+        self.call.weight_stride = 0 if weights is None else weights.stride(-1)
 
     def raise_for(self, status: int) -> None:
         """Turns what the kernel reports into an exception."""
@@ -109,10 +134,16 @@ class CKernel:
         """
         exact = all(t.dtype == d for t, d in zip(inputs, self._dtypes))
         like = self.converted(inputs)
-        rows, classes = self.size(like)
+        size = self.size(like)
         pattern = torch.empty((), dtype=self.dtype)  # expanded, it is a shape that `empty_like` copies and no memory
-        loss_like = pattern.expand(rows) if reduction == "none" else pattern
-        likes = [pattern.expand(rows, classes) if wide else pattern.expand(rows) for wide in self._wide]
+        loss_like = pattern.expand(size.batch) if reduction == "none" else pattern
+        per_class = (
+            pattern.expand(size.planes, size.classes, size.rows)
+            if size.apart
+            else pattern.expand(size.rows, size.classes)
+        )
+        likes = [per_class if wide else pattern.expand(size.batch) for wide in self._wide]
+        turned = [wide and size.apart for wide in self._wide]
         function, empty_like, idle = self.function, torch.empty_like, [_Frame(self, like, reduction)]
 
         def step(
@@ -129,13 +160,15 @@ class CKernel:
             if divisor is not None:
                 frame.divide(divisor.item())
             if weights is not None:
-                weights = weights.to(self.dtype)
+                weights = weights.to(self.dtype).contiguous()
                 frame.weigh(weights)
             status = function(frame.reference)
             if status:
                 frame.raise_for(status)
             if weights is None and divisor is None:  # else the frame says more than its next call may mean
                 idle.append(frame)
+            if size.apart:
+                gradients = tuple([g.transpose(1, 2) if t else g for g, t in zip(gradients, turned)])
             return loss, gradients
 
         return step
@@ -169,10 +202,23 @@ class CKernel:
 
         return step
 
-    def size(self, tensors: Sequence[Tensor]) -> tuple[int, int]:
-        """Rows and classes."""
-        classes = tensors[self._row].shape[-1] if self._row is not None else 1
-        return tensors[self._batch].shape[0], classes
+    def size(self, tensors: Sequence[Tensor]) -> Size:
+        """How many rows and classes there are, and how they lie."""
+        batch = tensors[self._batch].shape
+        if self._row is None:
+            return Size(1, batch[0], 1)
+        classes = tensors[self._row].shape[-1]
+        if len(batch) == 1 + (self.program.inputs[self._batch].rate == Rate.CLASS):
+            return Size(1, batch[0], classes)
+        return Size(batch[0], batch[1], classes, apart=True)
+
+    def plane_bytes(self, tensors: Sequence[Tensor], size: Size) -> list[int]:
+        """From plane to plane, of inputs and of gradients; nothing where there are no planes."""
+        if not size.apart:
+            return []
+        inputs = [t.stride(0) * t.element_size() * varies for t, varies in zip(tensors, self.per_sample)]
+        each = size.rows * self.dtype.itemsize
+        return inputs + [each * size.classes if wide else each for wide in self._wide]
 
     def converted(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         """The inputs in the dtypes that the kernel reads."""
@@ -195,9 +241,9 @@ def _converted(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     return (tensor if tensor.dtype == torch.bool else tensor != 0).view(torch.uint8)
 
 
-def strides_of(tensor: Tensor, per_sample: bool) -> tuple[int, int]:
-    """From row to row and from class to class, in elements."""
-    strides = tensor.stride()
+def strides_of(tensor: Tensor, per_sample: bool, apart: bool = False) -> tuple[int, int]:
+    """From row to row and from class to class, in elements; `apart`: there is an axis of planes before them."""
+    strides = tensor.stride()[apart and per_sample :]
     if len(strides) == 2:
         return strides
     return (strides[0], 0) if per_sample else (0, strides[0])

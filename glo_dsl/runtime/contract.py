@@ -105,7 +105,7 @@ class CompiledLoss:
             if any(t is not None and t.requires_grad for t in (weights, divisor)):
                 options: dict[str, Any] = {"ignore_index": ignore_index, "dim": dim, **params}
                 each = self(*inputs, reduction="none", **options)
-                return _reduced(each.reshape(-1), weights, divisor, layout, reduction)
+                return _reduced(each.reshape(layout.batch), weights, divisor, layout, reduction)
         everything = (ignore_index, weights, divisor, *inputs, *values)
         loss = differentiable(call, everything) if wrt else call.outcome(everything)[0]
         return loss.reshape(layout.shape) if reduction == "none" else loss
@@ -260,7 +260,8 @@ class CompiledLoss:
         """The weight of each row, and what a mean divides by; None where every row that counts counts once."""
         weights = None
         if given is not None:
-            weights = weights_of(given, layout.shape, rows[0].device).to(widest(self.spec, rows))
+            weights = weights_of(given, layout.shape, rows[0].device).reshape(layout.batch)
+            weights = weights.to(widest(self.spec, rows))
             valid = counts(self.spec, rows, ignore_index)
             weights = weights if valid is None else torch.where(valid, weights, 0.0)
         if reduction != "mean":

@@ -23,15 +23,25 @@ class Layout:
         shape: of the batch; inputs per class have the class axis besides.
         axis: where that is; without a class axis, 0.
         direct: the inputs are what a kernel takes already.
+        planes: whether the axes before the class axis and those after it are kept apart: a kernel then takes two axes
+            of rows, and needs no copy where the classes are not side by side in memory.
     """
 
     spec: Spec
     shape: tuple[int, ...]
     axis: int
     direct: bool = False
+    planes: bool = False
+
+    @property
+    def batch(self) -> tuple[int, ...]:
+        """The axes of rows as a kernel sees them: rows, or planes and rows."""
+        if self.planes:
+            return math.prod(self.shape[: self.axis]), math.prod(self.shape[self.axis :])
+        return (math.prod(self.shape),)
 
     def rows(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """The inputs as a kernel takes them: [rows, classes], [rows] or, shared, [classes]; views where possible."""
+        """The inputs as a kernel takes them, see `Step`; views where possible."""
         if self.direct:
             return tuple(inputs)
         if not self.spec.by_rows:
@@ -41,19 +51,24 @@ class Layout:
     def _rows(self, entry: InputSpec, tensor: Tensor) -> Tensor:
         if entry.shared:
             return tensor
-        if entry.rows:
-            return tensor.movedim(self.axis, -1).reshape(math.prod(self.shape), tensor.shape[self.axis])
-        return tensor.reshape(-1)
+        if not entry.rows:
+            return tensor.reshape(self.batch)
+        if self.planes:
+            before, after = self.batch
+            return tensor.reshape(before, tensor.shape[self.axis], after).transpose(1, 2)
+        return tensor.movedim(self.axis, -1).reshape(*self.batch, tensor.shape[self.axis])
 
     def restore(self, entry: InputSpec, gradient: Tensor, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
         """The gradient of an input in the layout of the call, rounded to its dtype."""
         if entry.shared:
-            return gradient.sum(0).to(dtype)
+            return gradient.sum(tuple(range(gradient.dim() - 1))).to(dtype)
         if gradient.dtype != dtype:
             gradient = gradient.to(dtype)
         if tuple(gradient.shape) == tuple(shape) and (not entry.rows or self.axis == gradient.dim() - 1):
             return gradient
-        if entry.rows:
+        if entry.rows and self.planes:
+            full = gradient.transpose(1, 2).reshape(shape)
+        elif entry.rows:
             full = gradient.reshape(*self.shape, gradient.shape[-1]).movedim(-1, self.axis)
         else:
             full = gradient.reshape(self.shape)
@@ -91,7 +106,7 @@ def layout_of(spec: Spec, inputs: Sequence[Tensor], dim: int) -> Layout:
     layout = _by_rows(spec, inputs, dim) if spec.by_rows else _elementwise(spec, inputs)
     flat = all(i.shared or t.dim() == 1 + i.rows for i, t in zip(spec.inputs, inputs))
     direct = flat and (layout.axis == 1 if spec.by_rows else all(tuple(t.shape) == layout.shape for t in inputs))
-    return Layout(spec, layout.shape, layout.axis, direct)
+    return Layout(spec, layout.shape, layout.axis, direct, layout.planes)
 
 
 def _elementwise(spec: Spec, inputs: Sequence[Tensor]) -> Layout:
@@ -118,7 +133,8 @@ def _by_rows(spec: Spec, inputs: Sequence[Tensor], dim: int) -> Layout:
             raise ValueError(
                 f"{other.name} must have shape {expected} to go with {entry.name}, got {tuple(tensor.shape)}"
             )
-    return Layout(spec, tuple(shape), axis)
+    apart = len(shape) > axis and first.stride(axis) != 1
+    return Layout(spec, tuple(shape), axis, planes=apart)
 
 
 def _check_kind(entry: InputSpec, tensor: Tensor) -> None:

@@ -59,7 +59,9 @@ class Library:
     ) -> list[Tensor]:  # fmt: skip
         step = self._entry(key).kernel(inputs[0].device).prepare(inputs, tuple(wrt), reduction)
         loss, gradients = step(inputs, params.unbind(), ignore_index, weights, divisor)
-        return _apart([loss, *gradients])
+        per_class = {i.name for i in self._entry(key).spec.inputs if i.rows}
+        laid = [_laid(g) if name in per_class else g.contiguous() for name, g in zip(wrt, gradients)]
+        return _apart([loss.contiguous(), *laid])
 
     def _shapes(
         self, key: str, inputs: Sequence[Tensor], params: Tensor, wrt: Sequence[str], reduction: str,
@@ -69,21 +71,29 @@ class Library:
         entry = self._entry(key)
         spec, kernel = entry.spec, entry.kernel(inputs[0].device)
         dtype, named = widest(spec, inputs), dict(zip((i.name for i in spec.inputs), zip(spec.inputs, inputs)))
-        rows = next(t.shape[0] for i, t in named.values() if not i.shared)
-        found = [inputs[0].new_empty((rows,) if reduction == "none" else (), dtype=dtype)]
+        rows = next(tuple(t.shape[:-1] if i.rows else t.shape) for i, t in named.values() if not i.shared)
+        found = [inputs[0].new_empty(rows if reduction == "none" else (), dtype=dtype)]
         for name in wrt:
             per_class = name in named and named[name][0].rows
-            shape = (rows, named[name][1].shape[-1]) if per_class else (rows,)
+            shape = (*rows, named[name][1].shape[-1]) if per_class else rows
             rounded = kernel.rounds and name in named and not named[name][0].shared
-            found.append(inputs[0].new_empty(shape, dtype=named[name][1].dtype if rounded else dtype))
+            made = inputs[0].new_empty(shape, dtype=named[name][1].dtype if rounded else dtype)
+            found.append(_laid(made) if per_class else made)
         return found
 
 
+def _laid(gradient: Tensor) -> Tensor:
+    """A gradient per class, in memory as an operator returns it: with planes, rows are side by side."""
+    if gradient.dim() < 3:
+        return gradient.contiguous()
+    return gradient.transpose(1, 2).contiguous().transpose(1, 2)
+
+
 def _apart(tensors: list[Tensor]) -> list[Tensor]:
-    """The tensors contiguous, and none on the memory of another, as the results of an operator have to be."""
+    """The tensors, none on the memory of another, as the results of an operator have to be."""
     taken: set[int] = set()
     for n, tensor in enumerate(tensors):
-        if not tensor.is_contiguous() or tensor.untyped_storage().data_ptr() in taken:
-            tensors[n] = tensor.clone(memory_format=torch.contiguous_format)
+        if tensor.untyped_storage().data_ptr() in taken:
+            tensors[n] = tensor.clone()
         taken.add(tensors[n].untyped_storage().data_ptr())
     return tensors

@@ -30,7 +30,8 @@ class Many:
     ) -> None:  # fmt: skip
         first, count = kernels[0], len(kernels)
         parts = [t[0] if mine else t for t, mine in zip(tensors, own)]
-        rows, classes = first.size(parts)
+        size = first.size(parts)
+        rows, classes = size.rows, size.classes
         self._dtype, self._reduction = first.dtype, REDUCTIONS[reduction]
         self._shapes = [(count, rows, classes) if w else (count, rows) for w in wide]
         self._lacking = [not all(place in mine for mine in wrt) for place in range(len(wide))]
@@ -51,6 +52,9 @@ class Many:
         self._members = np.arange(count, dtype=np.uint64)
         self._calls = np.zeros(count, np.dtype(Call))
         self._calls["rows"], self._calls["classes"] = rows, classes
+        self._calls["planes"], self._calls["plane"] = 1, 0
+        self._calls["n_inputs"], self._calls["n_gradients"] = len(tensors), [len(mine) for mine in wrt]
+        self._calls["out_row"], self._calls["out_class"] = size.out_strides
         self._calls["stride"] = self._strides.ctypes.data
         for field, table in (("inputs", self._inputs), ("params", self._params), ("out", self._outputs)):
             self._calls[field] = table.ctypes.data + self._members * np.uint64(table.strides[0])

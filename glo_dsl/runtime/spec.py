@@ -52,10 +52,11 @@ Step = Callable[
 ]
 """A kernel, ready for a call: (inputs, params, ignore_index, weights, divisor) -> (loss, gradients).
 
-Inputs are [rows, classes], [rows] or, shared, [classes], of any strides. `weights` [rows], if any, multiply the loss
-and the gradients of each row; one of weight 0 is left out. A mean divides by the divisor, a scalar, or without one by
-the number of rows that count. The loss is a scalar, or [rows] for "none". Gradients are those of the reduced loss, by
-all that the step was prepared for: shaped like the input, [rows, classes] for a shared one and [rows] for a parameter,
+Inputs are [rows, classes], [rows] or, shared, [classes], of any strides. In the place of the rows there may be two
+axes, planes and rows of each: then a class axis has the larger stride. `weights` [rows], if any, multiply the loss and
+the gradients of each row; one of weight 0 is left out. A mean divides by the divisor, a scalar, or without one by the
+number of rows that count. The loss is a scalar, or [rows] for "none". Gradients are those of the reduced loss, by all
+that the step was prepared for: shaped like the input, [rows, classes] for a shared one and [rows] for a parameter,
 whose contributions the caller adds up. They may be wider than the input: the caller rounds, once.
 """
 
@@ -77,8 +78,9 @@ class Kernel:
 PerRow = Callable[[tuple[Tensor, ...], Tensor, int], Tensor]
 """(inputs, params [K], ignore_index) -> what each row adds to the divisor of the mean [rows], differentiable."""
 
-Launch = Callable[[tuple[Tensor, ...], Tensor, tuple[str, ...], Tensor, int], tuple[Tensor, dict[str, Tensor]]]
-"""A generated `launch`: (inputs, params [K], wrt, scale [1], ignore_index) -> (loss [rows], gradients)."""
+Launch = Callable[..., tuple[Tensor, dict[str, Tensor]]]
+"""A generated `launch`: (inputs, params [K], wrt, scale [1], ignore_index, weight [rows]) -> (loss [rows], gradients).
+"""
 
 
 def reducing(spec: Spec, launch: Launch, dtype: torch.dtype | None = None, checks: bool = False) -> Kernel:
@@ -87,17 +89,7 @@ def reducing(spec: Spec, launch: Launch, dtype: torch.dtype | None = None, check
     `dtype` is that of parameters and scale, in which case gradients come rounded; None takes the widest of the inputs.
     With `checks`, a class index out of range raises IndexError on the CPU, where looking for one waits for nothing.
     """
-    constants: dict[tuple[Any, ...], Tensor] = {}
-
-    def constant(values: tuple[Number, ...], like: Tensor, kind: torch.dtype) -> Tensor:
-        if any(isinstance(v, Tensor) for v in values):
-            return torch.stack([torch.as_tensor(v, device=like.device).to(kind) for v in values])
-        key = (values, like.device, kind)
-        if key not in constants:
-            if len(constants) > 64:
-                constants.clear()
-            constants[key] = torch.tensor(values, dtype=kind, device=like.device)
-        return constants[key]
+    constants = Constants()
 
     def prepare(_: Sequence[Tensor], wrt: tuple[str, ...], reduction: str) -> Step:
         def step(
@@ -107,14 +99,13 @@ def reducing(spec: Spec, launch: Launch, dtype: torch.dtype | None = None, check
             if checks and inputs[0].device.type == "cpu":
                 _refuse_bad_classes(spec, inputs, ignore_index)
             kind = dtype or widest(spec, inputs)
-            scale = constant((1.0,), inputs[0], kind)
+            scale = constants.vector((1.0,), inputs[0].device, kind)
             if reduction == "mean":
                 scale = scale / (counted(spec, inputs, ignore_index) if divisor is None else divisor.to(kind))
-            loss, found = launch(tuple(inputs), constant(tuple(params), inputs[0], kind), wrt, scale, ignore_index)
+            vector = constants.vector(tuple(params), inputs[0].device, kind)
+            weights = None if weights is None else weights.to(kind).contiguous()
+            loss, found = launch(tuple(inputs), vector, wrt, scale, ignore_index, weights)
             gradients = tuple([found[name] for name in wrt])
-            if weights is not None:
-                loss = _weighed(loss, weights)
-                gradients = tuple([_weighed(g, weights[:, None] if g.dim() == 2 else weights) for g in gradients])
             if reduction == "sum":
                 loss = loss.sum()
             elif reduction == "mean":
@@ -126,9 +117,32 @@ def reducing(spec: Spec, launch: Launch, dtype: torch.dtype | None = None, check
     return Kernel(prepare, rounds=dtype is not None)
 
 
-def _weighed(rows: Tensor, weights: Tensor) -> Tensor:
-    """Values of rows times their weights; without weight a row is left out, whatever it holds."""
-    return torch.where(weights == 0, 0.0, rows * weights)
+class Constants:
+    """Numbers as vectors on a device. They are kept: a new one costs a transfer, though nobody waits for it."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[Any, ...], Tensor] = {}
+
+    def vector(self, values: tuple[Number, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
+        """The values as a tensor [K]; those that are tensors stay differentiable."""
+        if any(isinstance(v, Tensor) for v in values):
+            return _filled(values, device, dtype)
+        key = values, device, dtype
+        if key not in self._kept:
+            if device.type == "cuda" and torch.cuda.is_current_stream_capturing():
+                return _filled(values, device, dtype)  # a graph would transfer again when replayed, from stale memory
+            if len(self._kept) > 64:
+                self._kept.clear()
+            here = torch.tensor(values, dtype=dtype)
+            pinned = here.pin_memory() if device.type == "cuda" else here
+            self._kept[key] = pinned.to(device, non_blocking=True)
+        return self._kept[key]
+
+
+def _filled(values: tuple[Number, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Values as a vector, by operations of the device alone."""
+    like = torch.empty((), dtype=dtype, device=device)
+    return torch.stack([v.to(like) if isinstance(v, Tensor) else torch.full_like(like, v) for v in values])
 
 
 def widest(spec: Spec, inputs: Sequence[Tensor]) -> torch.dtype:
@@ -154,8 +168,8 @@ def _refuse_bad_classes(spec: Spec, inputs: Sequence[Tensor], ignore_index: int)
         if entry.kind == "class" and valid is not None:
             bad = valid & ((tensor < 0) | (tensor >= classes))
             if bool(bad.any()):
-                row = int(bad.nonzero()[0, 0])
-                raise IndexError(f"class index {int(tensor[row])} in row {row} is outside [0, {classes})")
+                row = int(bad.reshape(-1).nonzero()[0, 0])
+                raise IndexError(f"class index {int(tensor.reshape(-1)[row])} in row {row} is outside [0, {classes})")
 
 
 def counted(spec: Spec, inputs: Sequence[Tensor], ignore_index: int) -> Tensor | float:
@@ -163,5 +177,5 @@ def counted(spec: Spec, inputs: Sequence[Tensor], ignore_index: int) -> Tensor |
     valid = counts(spec, inputs, ignore_index)
     if valid is not None:
         return valid.sum()
-    rows = next(t.shape[0] for i, t in zip(spec.inputs, inputs) if not i.shared)
+    rows = next((t.shape[:-1] if i.rows else t.shape).numel() for i, t in zip(spec.inputs, inputs) if not i.shared)
     return float(rows) if rows else math.nan

@@ -14,6 +14,7 @@ from typing import Any
 from glo_codegen.program import Program
 from glo_codegen.triton import emit_triton
 from glo_codegen.triton_launch import arguments, kernel_name, tiled
+from glo_codegen.triton_tiles import HIP
 from glo_dsl.errors import GloError, did_you_mean
 
 TARGETS: dict[str, tuple[str, int | str, int]] = {
@@ -28,7 +29,7 @@ KINDS: dict[str, tuple[str, ...]] = {
 }
 """What can be had for a back end, from early to late."""
 
-OPTIONS = {"cuda": ("num_warps", "maxnreg"), "hip": ("num_warps",)}
+OPTIONS = {"cuda": ("num_warps", "num_ctas", "maxnreg"), "hip": ("num_warps",)}
 """What of a tile is said to the back end rather than to the kernel."""
 
 DTYPES = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "float64": "fp64"}
@@ -53,7 +54,7 @@ class Built:
     threads: int
     shared: int
     scratch: int
-    fixed: dict[str, int]
+    fixed: dict[str, int | None]
     aligned: frozenset[str]
     tile: dict[str, int]
 
@@ -110,7 +111,9 @@ def _compile(program: Program, target: Any, dtype: str, classes: int) -> Built:
     with tempfile.TemporaryDirectory(prefix="glo-") as folder, knobs.compilation.scope():
         knobs.compilation.disable_line_info = True  # the lines are those of a temporary file
         module = _load(emit_triton(program), Path(folder))
-        kernel, tile = module._tile(classes) if tiled(program) else (getattr(module, kernel_name(program)), module.TILE)
+        arch = HIP if target.backend == "hip" else f"{target.backend}:{target.arch}"
+        rows = tiled(program)
+        kernel, tile = module._tile(arch, classes) if rows else (getattr(module, kernel_name(program)), module.TILE)
         options = {name: tile[name] for name in OPTIONS[target.backend] if name in tile}
         tile = {name: size for name, size in tile.items() if name not in OPTIONS["cuda"]}
         signature, fixed, attributes = _specialization(program, dtype, classes, tile)
@@ -142,18 +145,18 @@ def _load(text: str, folder: Path) -> ModuleType:
 
 def _specialization(
     program: Program, dtype: str, classes: int, tile: dict[str, int]
-) -> tuple[dict[str, str], dict[str, int], dict[tuple[int], list[list[object]]]]:
+) -> tuple[dict[str, str], dict[str, int | None], dict[tuple[int], list[list[object]]]]:
     """What a launch would find out about its arguments: types, constants, and which are divisible by 16."""
     pointers = {"*real": f"*{DTYPES[dtype]}", "*class": "*i64", "*bool": "*i1", "*float32": "*fp32"}
-    sizes = {"1": 1, "classes": classes, "any": None}
+    sizes = {"0": 0, "1": 1, "classes": classes, "any": None}
     signature: dict[str, str] = {}
-    fixed: dict[str, int] = {}
+    fixed: dict[str, int | None] = {}
     attributes: dict[tuple[int], list[list[object]]] = {}
     for argument in (argument for group in arguments(program) for argument in group):
         size = sizes.get(argument.type)
         signature[argument.name] = pointers.get(argument.type, "i32")
-        if size == 1:
-            signature[argument.name], fixed[argument.name] = "constexpr", 1
+        if size == 1 or argument.type in ("0", "none"):
+            signature[argument.name], fixed[argument.name] = "constexpr", size
         elif argument.type in pointers or (size is not None and size % 16 == 0):
             attributes[(len(signature) - 1,)] = [["tt.divisibility", 16]]
     signature |= dict.fromkeys(tile, "constexpr")

@@ -61,7 +61,7 @@ def streaming(module: ModuleType, program: Program, block: int = 4) -> ModuleTyp
     """The module, which from now on takes the streaming kernel for rows of any length, with several blocks in each."""
     kernel = getattr(module, stream_name(program))
 
-    def tile(classes: int) -> tuple[object, dict[str, int]]:
+    def tile(arch: str, classes: int, rows: int = 1, across: bool = False) -> tuple[object, dict[str, int]]:
         return kernel, {"ROWS": 2, "BLOCK": block if classes < 100 else 256, "num_warps": 4}
 
     module._tile = tile  # type: ignore[attr-defined]

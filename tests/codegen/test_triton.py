@@ -203,10 +203,11 @@ def test_an_empty_batch_gives_empty_outputs(name: str, build: Build) -> None:
 def test_hostile_names_collide_with_nothing(build: Build) -> None:
     loss = loss_of(
         "loss lambda(tl: real[C], int: class[C], rows: real, z: real, z_ptr: real[C], z_row_stride: real,"
+        " z_plane_stride: real, out: real[C], plane: real,"
         " mask: bool[C], row: shared real[C], __import__: real, float: real;"
         " v0 = 2, z_ptr_ptr = 3, scale = 1.5, _max = -1, launch = 2) ="
         " v0 * tl[int] * z + z_ptr_ptr * sum(if mask then z_ptr * row else tl) + scale * z_row_stride * rows"
-        " + max(tl, 0.5)[int] * _max * __import__ * float ^ launch"
+        " + max(tl, 0.5)[int] * _max * __import__ * float ^ launch + sum(out) * plane + z_plane_stride"
     )
     check(loss, build(program_of(loss)), batch(loss, 3, 5))
 
@@ -215,10 +216,10 @@ def test_hostile_names_collide_with_nothing(build: Build) -> None:
 def test_long_rows_are_streamed(build: Build) -> None:
     """The kernel is chosen by the class count alone, and a streaming one takes any."""
     module = build(program_of(loss_of("loss f(z: real[C]) = sum(z)")))
-    assert module._tile(0)[1]["BLOCK"] == module._tile(1)[1]["BLOCK"] == 1
-    assert module._tile(16384) == (module.f_kernel, {"ROWS": 1, "BLOCK": 16384, "num_warps": 16})
+    assert module._tile("any", 0)[1]["BLOCK"] == module._tile("any", 1)[1]["BLOCK"] == 1
+    assert module._tile("any", 16384) == (module.f_kernel, {"ROWS": 1, "BLOCK": 16384, "num_warps": 16, "maxnreg": 128})
     for classes in (16385, 262144, 2**30):
-        kernel, tile = module._tile(classes)
+        kernel, tile = module._tile("any", classes)
         assert kernel is module.f_stream_kernel
         assert tile == {"ROWS": 1, "BLOCK": 8192, "num_warps": 16, "maxnreg": 128}
 
@@ -238,7 +239,7 @@ def test_the_text_is_deterministic_and_self_contained(path: Path) -> None:
     imported = [
         a.name for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Import | ast.ImportFrom) for a in n.names
     ]
-    assert imported == ["torch", "triton", "triton.language"]
+    assert [name for name in imported if name != "functools"] == ["torch", "triton", "triton.language"]
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
@@ -265,3 +266,59 @@ def test_every_helper_is_used_and_defined_before_its_callers(path: Path) -> None
 def test_what_has_no_rows_or_no_class_count_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"^f has"):
         emit_triton(program_of(loss_of(text)))
+
+
+PLANES = (
+    "loss planes(z: real[C], t: class[C], q: real[C], y: real, w: shared real[C]; a = 1, b = 2) ="
+    " a * sum(w * exp(z)) - b * q[t] * y + sum(z * q)"
+)
+
+
+@pytest.mark.parametrize("across", [False, True], ids=["classes side by side", "rows side by side"])
+@pytest.mark.parametrize("classes", [3, 33])
+def test_planes_are_calls_of_their_own(build: Build, classes: int, across: bool) -> None:
+    """A plane has its own inputs, or those of all; its own constants and scale; and weights of its rows."""
+    loss = loss_of(PLANES)
+    module, g = build(program_of(loss)), torch.Generator().manual_seed(0)
+    count, rows = 3, 5
+    z = torch.randn(count, classes, rows, generator=g).transpose(1, 2)
+    q, y, w = torch.randn(rows, classes), torch.randn(count, rows), torch.rand(count, classes)
+    z = z if across else z.contiguous()
+    t = torch.randint(0, classes, (rows,), generator=g)
+    t[1] = IGNORED
+    params, scale = torch.rand(count, 2), torch.rand(count, 1)
+    weight = torch.rand(count, rows)
+    weight[0, 0] = 0
+    z[0, 0, 0] = math.nan  # its row has no weight
+    wrt = ("z", "q", "y", "w", "a", "b")
+    value, grads = module.launch((z, t, q, y, w), params, wrt, scale, IGNORED, weight)
+    assert grads["z"].stride() == z.stride() and not value[0, 0] and not grads["z"][0, 0].any()
+    for n in range(count):
+        one = module.launch((z[n], t, q, y[n], w[n]), params[n], wrt, scale[n], IGNORED, weight[n])
+        torch.testing.assert_close(value[n], one[0])
+        for name in wrt:
+            torch.testing.assert_close(grads[name][n], one[1][name])
+    plain = module.launch((z[1], t, q, y[1], w[1]), params[1], wrt, scale[1], IGNORED)
+    torch.testing.assert_close(value[1], plain[0] * weight[1])
+    torch.testing.assert_close(grads["q"][1], plain[1]["q"] * weight[1][:, None])
+
+
+@pytest.mark.parametrize("build", ["resident"], indirect=True)
+def test_constants_alone_may_differ_from_plane_to_plane(build: Build) -> None:
+    module = build(program_of(loss_of("loss f(p: real, y: real; k = 1) = k * (p - y) ^ 2")))
+    p, y = torch.randn(7), torch.randn(7)
+    value, grads = module.launch((p, y), torch.tensor([[1.0], [2.0]]), ("p", "k"), torch.ones(1))
+    torch.testing.assert_close(value, torch.stack([(p - y) ** 2, 2 * (p - y) ** 2]))
+    torch.testing.assert_close(grads["p"], torch.stack([2 * (p - y), 4 * (p - y)]))
+    assert grads["k"].shape == (2, 7)
+
+
+@pytest.mark.parametrize("build", ["resident"], indirect=True)
+def test_rows_side_by_side_are_taken_many_at_a_time(build: Build) -> None:
+    """32 of them fill a line of memory; fewer would read every line several times."""
+    module = build(program_of(loss_of("loss f(z: real[C]) = sum(z)")))
+    for classes in (3, 150, 500, 1000, 5000, 200_000):
+        kernel, tile = module._tile("any", classes, 4096, True)
+        assert tile["ROWS"] >= 32 and tile["ROWS"] * tile["BLOCK"] <= 16384
+        assert (tile["BLOCK"] >= classes) == (kernel is module.f_kernel)
+    assert module._tile("any", 10, 5, True)[1]["ROWS"] == 8

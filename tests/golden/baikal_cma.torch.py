@@ -1,24 +1,26 @@
 import torch
 
 
-def launch_torch(inputs, params, wrt, scale, ignore_index):
+def launch_torch(inputs, params, wrt, scale, ignore_index, weight=None):
     """Loss per row and gradients of the batch.
 
-    inputs: tensors in the order of the loss: [rows, classes] per class, [rows] per sample, [classes] shared.
+    inputs: tensors in the order of the loss: [rows, classes] per class, [rows] per sample, [classes] shared; instead
+        of rows there may be several axes.
     params: [K] tensor of all parameters; scale: one number that multiplies every gradient.
+    weight: [rows], what multiplies the loss and the gradients of each row; 0 leaves it out.
     Returns the loss [rows] and a dict of gradients shaped like the inputs, [rows] for parameters, not yet rounded.
     """
     in0, in1, = inputs
     dtype = torch.promote_types(torch.float32, in0.dtype)
     device = in0.device
-    rows = in0.shape[0]
+    rows = in0.shape[:-1]  # a shape
 
     def literal(value):
         return torch.full((), value, dtype=dtype, device=device)
 
     C = in0.shape[-1]
     classes = literal(C)
-    position = torch.arange(C, device=device)[None, :]
+    position = torch.arange(C, device=device)
     p_c0 = params[0].to(dtype)
     p_c1 = params[1].to(dtype)
     p_c2 = params[2].to(dtype)
@@ -26,14 +28,19 @@ def launch_torch(inputs, params, wrt, scale, ignore_index):
     valid = (in1 != ignore_index)
     usable = valid & (in1 >= 0) & (in1 < C)
     in1 = torch.where(usable, in1, 0).to(torch.int64)
-    usable, filler = usable[:, None], torch.where(valid, torch.nan, 0.0).to(dtype)[:, None]
+    usable, filler = usable[..., None], torch.where(valid, torch.nan, 0.0).to(dtype)[..., None]
+    if weight is None:
+        weight = 1.0
+    else:
+        weight = weight.to(dtype)[..., None]
+        usable, filler = usable & (weight != 0), torch.where(weight == 0, 0.0, filler)
     v22 = (literal(-1.0) / classes)
     v23 = (p_c0 * v22)
     v24 = (p_c1 * v23)
     v37 = (p_c3 * v23)
     v45 = (v24 / p_c2)
     v46 = (classes * v45)
-    v12 = in1[:, None]
+    v12 = in1[..., None]
     v13 = in0.to(dtype).gather(-1, v12)
     v0 = in0.to(dtype)
     v35 = (position == v12)
@@ -76,16 +83,17 @@ def launch_torch(inputs, params, wrt, scale, ignore_index):
     v33 = (v32 * v3)
     v34 = (v33 * v5)
     v42 = (v34 + v41)
-    loss = torch.where(usable, v21, filler).expand(rows, 1)[:, 0]
+    loss = torch.where(usable, v21 * weight, filler).expand(*rows, 1)[..., 0]
     gradients = {}
+    scale = scale * weight
     if 'z' in wrt:
-        gradients['z'] = torch.where(usable, (v42 * scale), filler).expand(rows, C).contiguous()
+        gradients['z'] = torch.where(usable, v42 * scale, filler).expand(*rows, C).contiguous()
     if 'c0' in wrt:
-        gradients['c0'] = torch.where(usable, (v43 * scale), filler).expand(rows, 1)[:, 0]
+        gradients['c0'] = torch.where(usable, v43 * scale, filler).expand(*rows, 1)[..., 0]
     if 'c1' in wrt:
-        gradients['c1'] = torch.where(usable, (v44 * scale), filler).expand(rows, 1)[:, 0]
+        gradients['c1'] = torch.where(usable, v44 * scale, filler).expand(*rows, 1)[..., 0]
     if 'c2' in wrt:
-        gradients['c2'] = torch.where(usable, (v46 * scale), filler).expand(rows, 1)[:, 0]
+        gradients['c2'] = torch.where(usable, v46 * scale, filler).expand(*rows, 1)[..., 0]
     if 'c3' in wrt:
-        gradients['c3'] = torch.where(usable, (v48 * scale), filler).expand(rows, 1)[:, 0]
+        gradients['c3'] = torch.where(usable, v48 * scale, filler).expand(*rows, 1)[..., 0]
     return loss, gradients

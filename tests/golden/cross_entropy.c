@@ -115,7 +115,9 @@ INLINE double loss_cross_entropy_narrow(const glo_call *call, int64_t first, int
         for (int i = 0; i < LANES; i++) {
             v8[i] = (v7[i] - v1[i]);
         }
+        real aside_v4[LANES];
         for (int i = 0; i < LANES; i++) {
+            aside_v4[i] = 0;
             v4[i] = R(0);
         }
         for (int c = 0; c < n_classes; c++) {
@@ -127,6 +129,14 @@ INLINE double loss_cross_entropy_narrow(const glo_call *call, int64_t first, int
                 kept_v3[c * LANES + i] = v3;
                 v4[i] += v3;
             }
+            if (c % STRETCH != STRETCH - 1) continue;
+            for (int i = 0; i < LANES; i++) {
+                aside_v4[i] += v4[i];
+                v4[i] = 0;
+            }
+        }
+        for (int i = 0; i < LANES; i++) {
+            v4[i] += aside_v4[i];
         }
         #pragma omp simd
         for (int i = 0; i < LANES; i++) {
@@ -145,7 +155,7 @@ INLINE double loss_cross_entropy_narrow(const glo_call *call, int64_t first, int
                 turned_grad_z[c * LANES + i] = scale[i] * v14;
             }
         }
-        turn_out(turned_grad_z, on, filled, n_classes, out0 + r0 * n_classes);
+        turn_out(turned_grad_z, on, filled, n_classes, call, out0 + r0 * call->out_row);
         for (int i = 0; i < filled; i++) {
             const real value = on[i] ? v9[i] * WEIGHT(r0 + i) : R(0);
             total += value;
@@ -155,7 +165,7 @@ INLINE double loss_cross_entropy_narrow(const glo_call *call, int64_t first, int
     return total;
 }
 static double loss_cross_entropy_block(const glo_call *call, int64_t first, int64_t last, real unit, real *scratch) {
-    if (IS_NARROW(call->classes))
+    if (IS_NARROW(call))
         return loss_cross_entropy_narrow(call, first, last, unit, scratch);
     return loss_cross_entropy_wide(call, first, last, unit, scratch);
 }

@@ -23,7 +23,7 @@
 #define GLO_FOCAL_ROWS_PER_BLOCK 4
 #define GLO_FOCAL_MIN_CLASSES 1
 #define GLO_FOCAL_MAX_CLASSES 512
-#define GLO_FOCAL_ARGUMENTS 13
+#define GLO_FOCAL_ARGUMENTS 14
 
 // In the order of the kernel. Pointers are those of the device (CUdeviceptr), aligned to 16 bytes.
 typedef struct {
@@ -35,6 +35,7 @@ typedef struct {
     uint64_t loss_ptr;  // float32 [rows], written: the loss of each row
     uint64_t grad_z_ptr;  // float32 [rows, classes], contiguous, written: the gradient by z
     uint64_t grad_gamma_ptr;  // float32 [rows], contiguous, written: terms of the gradient by gamma, to be summed over rows
+    int32_t out_row_stride;  // elements from row to row of out
     int32_t ignore_index;  // rows of this class count for nothing
     int32_t rows;  // how many
     int32_t classes;  // how many
@@ -52,8 +53,8 @@ static inline int glo_focal_prepare(glo_focal_arguments *arguments, void **point
     if (arguments->loss_ptr % 16 != 0) return 6;
     if (arguments->grad_z_ptr % 16 != 0) return 7;
     if (arguments->grad_gamma_ptr % 16 != 0) return 8;
-    if (arguments->rows < 0) return 10;
-    if (arguments->classes < GLO_FOCAL_MIN_CLASSES || arguments->classes > GLO_FOCAL_MAX_CLASSES) return 11;
+    if (arguments->rows < 0) return 11;
+    if (arguments->classes < GLO_FOCAL_MIN_CLASSES || arguments->classes > GLO_FOCAL_MAX_CLASSES) return 12;
     pointers[0] = &arguments->in_z_ptr;
     pointers[1] = &arguments->in_z_row_stride;
     pointers[2] = &arguments->in_t_ptr;
@@ -62,11 +63,12 @@ static inline int glo_focal_prepare(glo_focal_arguments *arguments, void **point
     pointers[5] = &arguments->loss_ptr;
     pointers[6] = &arguments->grad_z_ptr;
     pointers[7] = &arguments->grad_gamma_ptr;
-    pointers[8] = &arguments->ignore_index;
-    pointers[9] = &arguments->rows;
-    pointers[10] = &arguments->classes;
-    pointers[11] = &arguments->global_scratch;
-    pointers[12] = &arguments->profile_scratch;
+    pointers[8] = &arguments->out_row_stride;
+    pointers[9] = &arguments->ignore_index;
+    pointers[10] = &arguments->rows;
+    pointers[11] = &arguments->classes;
+    pointers[12] = &arguments->global_scratch;
+    pointers[13] = &arguments->profile_scratch;
     *blocks = ((unsigned int)arguments->rows + GLO_FOCAL_ROWS_PER_BLOCK - 1) / GLO_FOCAL_ROWS_PER_BLOCK;
     return 0;
 }

@@ -1,31 +1,40 @@
 import torch
 
 
-def launch_torch(inputs, params, wrt, scale, ignore_index):
+def launch_torch(inputs, params, wrt, scale, ignore_index, weight=None):
     """Loss per row and gradients of the batch.
 
-    inputs: tensors in the order of the loss: [rows, classes] per class, [rows] per sample, [classes] shared.
+    inputs: tensors in the order of the loss: [rows, classes] per class, [rows] per sample, [classes] shared; instead
+        of rows there may be several axes.
     params: [K] tensor of all parameters; scale: one number that multiplies every gradient.
+    weight: [rows], what multiplies the loss and the gradients of each row; 0 leaves it out.
     Returns the loss [rows] and a dict of gradients shaped like the inputs, [rows] for parameters, not yet rounded.
     """
     in0, in1, = inputs
     dtype = torch.promote_types(torch.float32, torch.promote_types(in0.dtype, in1.dtype))
     device = in0.device
-    rows = in0.shape[0]
+    rows = in0.shape  # a shape
 
     def literal(value):
         return torch.full((), value, dtype=dtype, device=device)
 
-    v0 = in0[:, None].to(dtype)
-    v1 = in1[:, None].to(dtype)
+    usable, filler = torch.ones((), dtype=torch.bool, device=device), 0.0
+    if weight is None:
+        weight = 1.0
+    else:
+        weight = weight.to(dtype)[..., None]
+        usable, filler = usable & (weight != 0), torch.where(weight == 0, 0.0, filler)
+    v0 = in0[..., None].to(dtype)
+    v1 = in1[..., None].to(dtype)
     v2 = (v0 - v1)
     v3 = torch.square(v2)
     v4 = (literal(2.0) * v2)
     v5 = (literal(-2.0) * v2)
-    loss = v3.expand(rows, 1)[:, 0]
+    loss = torch.where(usable, v3 * weight, filler).expand(*rows, 1)[..., 0]
     gradients = {}
+    scale = scale * weight
     if 'p' in wrt:
-        gradients['p'] = (v4 * scale).expand(rows, 1)[:, 0]
+        gradients['p'] = torch.where(usable, v4 * scale, filler).expand(*rows, 1)[..., 0]
     if 'y' in wrt:
-        gradients['y'] = (v5 * scale).expand(rows, 1)[:, 0]
+        gradients['y'] = torch.where(usable, v5 * scale, filler).expand(*rows, 1)[..., 0]
     return loss, gradients

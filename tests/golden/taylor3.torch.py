@@ -1,24 +1,26 @@
 import torch
 
 
-def launch_torch(inputs, params, wrt, scale, ignore_index):
+def launch_torch(inputs, params, wrt, scale, ignore_index, weight=None):
     """Loss per row and gradients of the batch.
 
-    inputs: tensors in the order of the loss: [rows, classes] per class, [rows] per sample, [classes] shared.
+    inputs: tensors in the order of the loss: [rows, classes] per class, [rows] per sample, [classes] shared; instead
+        of rows there may be several axes.
     params: [K] tensor of all parameters; scale: one number that multiplies every gradient.
+    weight: [rows], what multiplies the loss and the gradients of each row; 0 leaves it out.
     Returns the loss [rows] and a dict of gradients shaped like the inputs, [rows] for parameters, not yet rounded.
     """
     in0, in1, = inputs
     dtype = torch.promote_types(torch.float32, in0.dtype)
     device = in0.device
-    rows = in0.shape[0]
+    rows = in0.shape[:-1]  # a shape
 
     def literal(value):
         return torch.full((), value, dtype=dtype, device=device)
 
     C = in0.shape[-1]
     classes = literal(C)
-    position = torch.arange(C, device=device)[None, :]
+    position = torch.arange(C, device=device)
     p_th0 = params[0].to(dtype)
     p_th1 = params[1].to(dtype)
     p_th2 = params[2].to(dtype)
@@ -30,7 +32,12 @@ def launch_torch(inputs, params, wrt, scale, ignore_index):
     valid = (in1 != ignore_index)
     usable = valid & (in1 >= 0) & (in1 < C)
     in1 = torch.where(usable, in1, 0).to(torch.int64)
-    usable, filler = usable[:, None], torch.where(valid, torch.nan, 0.0).to(dtype)[:, None]
+    usable, filler = usable[..., None], torch.where(valid, torch.nan, 0.0).to(dtype)[..., None]
+    if weight is None:
+        weight = 1.0
+    else:
+        weight = weight.to(dtype)[..., None]
+        usable, filler = usable & (weight != 0), torch.where(weight == 0, 0.0, filler)
     v0 = (classes * p_th1)
     v1 = (literal(1.0) - v0)
     v2 = (p_th2 * v1)
@@ -47,7 +54,7 @@ def launch_torch(inputs, params, wrt, scale, ignore_index):
     v80 = (p_th2 * v38)
     v81 = (classes * v80)
     v84 = (v1 * v38)
-    v19 = in1[:, None]
+    v19 = in1[..., None]
     v3 = in0.to(dtype)
     v20 = (position == v19)
     v21 = torch.where(v20, literal(1.0), literal(0.0))
@@ -121,24 +128,25 @@ def launch_torch(inputs, params, wrt, scale, ignore_index):
     v59 = (v55 - v58)
     v60 = (v59 * v6)
     v61 = (v60 * v8)
-    loss = torch.where(usable, v37, filler).expand(rows, 1)[:, 0]
+    loss = torch.where(usable, v37 * weight, filler).expand(*rows, 1)[..., 0]
     gradients = {}
+    scale = scale * weight
     if 'z' in wrt:
-        gradients['z'] = torch.where(usable, (v61 * scale), filler).expand(rows, C).contiguous()
+        gradients['z'] = torch.where(usable, v61 * scale, filler).expand(*rows, C).contiguous()
     if 'th0' in wrt:
-        gradients['th0'] = torch.where(usable, (v68 * scale), filler).expand(rows, 1)[:, 0]
+        gradients['th0'] = torch.where(usable, v68 * scale, filler).expand(*rows, 1)[..., 0]
     if 'th1' in wrt:
-        gradients['th1'] = torch.where(usable, (v83 * scale), filler).expand(rows, 1)[:, 0]
+        gradients['th1'] = torch.where(usable, v83 * scale, filler).expand(*rows, 1)[..., 0]
     if 'th2' in wrt:
-        gradients['th2'] = torch.where(usable, (v84 * scale), filler).expand(rows, 1)[:, 0]
+        gradients['th2'] = torch.where(usable, v84 * scale, filler).expand(*rows, 1)[..., 0]
     if 'th3' in wrt:
-        gradients['th3'] = torch.where(usable, (v85 * scale), filler).expand(rows, 1)[:, 0]
+        gradients['th3'] = torch.where(usable, v85 * scale, filler).expand(*rows, 1)[..., 0]
     if 'th4' in wrt:
-        gradients['th4'] = torch.where(usable, (v86 * scale), filler).expand(rows, 1)[:, 0]
+        gradients['th4'] = torch.where(usable, v86 * scale, filler).expand(*rows, 1)[..., 0]
     if 'th5' in wrt:
-        gradients['th5'] = torch.where(usable, (v87 * scale), filler).expand(rows, 1)[:, 0]
+        gradients['th5'] = torch.where(usable, v87 * scale, filler).expand(*rows, 1)[..., 0]
     if 'th6' in wrt:
-        gradients['th6'] = torch.where(usable, (v88 * scale), filler).expand(rows, 1)[:, 0]
+        gradients['th6'] = torch.where(usable, v88 * scale, filler).expand(*rows, 1)[..., 0]
     if 'th7' in wrt:
-        gradients['th7'] = torch.where(usable, (v89 * scale), filler).expand(rows, 1)[:, 0]
+        gradients['th7'] = torch.where(usable, v89 * scale, filler).expand(*rows, 1)[..., 0]
     return loss, gradients

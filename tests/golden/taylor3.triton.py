@@ -1,3 +1,5 @@
+import functools
+
 import torch
 import triton
 import triton.language as tl
@@ -11,31 +13,35 @@ def _max(x, y):
 
 @triton.jit(do_not_specialize=["ignore_index", "rows"])
 def taylor3_kernel(
-    in_z_ptr, in_z_row_stride, in_z_class_stride,
-    in_t_ptr, in_t_row_stride,
-    params_ptr,
-    scale_ptr, loss_ptr,
+    in_z_ptr, in_z_plane_stride, in_z_row_stride, in_z_class_stride,
+    in_t_ptr, in_t_plane_stride, in_t_row_stride,
+    params_ptr, params_plane_stride,
+    scale_ptr, scale_plane_stride,
+    weight_ptr, loss_ptr,
     grad_z_ptr, grad_th0_ptr, grad_th1_ptr, grad_th2_ptr, grad_th3_ptr, grad_th4_ptr, grad_th5_ptr,
     grad_th6_ptr, grad_th7_ptr,
+    out_row_stride, out_class_stride,
     ignore_index, rows, classes,
     ROWS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Loss and gradients, times scale; a gradient whose pointer is None costs nothing."""
-    row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
-    col = tl.arange(0, BLOCK)[None, :]
+    parts = tl.cdiv(rows, ROWS)
+    plane = (tl.program_id(0) // parts).to(tl.int64)
+    row = (tl.program_id(0) % parts).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
     row_mask = row < rows
+    col = tl.arange(0, BLOCK)[None, :]
     col_mask = col < classes
     mask = row_mask & col_mask
-    scale = tl.load(scale_ptr)
+    scale = tl.load(scale_ptr + plane * scale_plane_stride)
     n_classes = tl.cast(classes, tl.float32)
-    p_th0 = tl.load(params_ptr + 0)
-    p_th1 = tl.load(params_ptr + 1)
-    p_th2 = tl.load(params_ptr + 2)
-    p_th3 = tl.load(params_ptr + 3)
-    p_th4 = tl.load(params_ptr + 4)
-    p_th5 = tl.load(params_ptr + 5)
-    p_th6 = tl.load(params_ptr + 6)
-    p_th7 = tl.load(params_ptr + 7)
+    p_th0 = tl.load(params_ptr + plane * params_plane_stride + 0)
+    p_th1 = tl.load(params_ptr + plane * params_plane_stride + 1)
+    p_th2 = tl.load(params_ptr + plane * params_plane_stride + 2)
+    p_th3 = tl.load(params_ptr + plane * params_plane_stride + 3)
+    p_th4 = tl.load(params_ptr + plane * params_plane_stride + 4)
+    p_th5 = tl.load(params_ptr + plane * params_plane_stride + 5)
+    p_th6 = tl.load(params_ptr + plane * params_plane_stride + 6)
+    p_th7 = tl.load(params_ptr + plane * params_plane_stride + 7)
     v0 = n_classes * p_th1
     v1 = 1.0 - v0
     v2 = p_th2 * v1
@@ -53,13 +59,19 @@ def taylor3_kernel(
     v81 = n_classes * v80
     v84 = v1 * v38
 
+    at_z = in_z_ptr + plane * in_z_plane_stride + row * in_z_row_stride
+    at_t = in_t_ptr + plane * in_t_plane_stride + row * in_t_row_stride
+
     # An ignored row yields 0; a class index out of range makes its row NaN.
-    index_t = tl.load(in_t_ptr + row * in_t_row_stride, mask=row_mask, other=0).to(tl.int64)
+    index_t = tl.load(at_t, mask=row_mask, other=0).to(tl.int64)
     ignored = index_t == ignore_index
     usable = row_mask & (ignored == 0) & (index_t >= 0) & (index_t < classes)
     filler = tl.where(ignored, 0.0, float("nan"))
-
-    at_z = in_z_ptr + row * in_z_row_stride
+    if weight_ptr is not None:
+        weight = tl.load(weight_ptr + plane * rows + row, mask=row_mask, other=0)
+        usable = usable & (weight != 0)
+        filler = tl.where(weight == 0, 0.0, filler)
+        scale = scale * weight
 
     # Phase 1 of 4: max over classes, sum over classes.
     v19 = tl.where(usable, index_t, -1).to(tl.int32)
@@ -142,61 +154,70 @@ def taylor3_kernel(
     v59 = v55 - v58
     v60 = v59 * v6
     v61 = v60 * v8
+    destination = plane * rows * classes + row * out_row_stride + col.to(tl.int64) * out_class_stride
     if grad_z_ptr is not None:
         scaled = tl.where(usable, v61 * scale, filler)
-        tl.store(grad_z_ptr + row * classes + col, scaled.to(grad_z_ptr.dtype.element_ty), mask=mask)
+        tl.store(grad_z_ptr + destination, scaled.to(grad_z_ptr.dtype.element_ty), mask=mask)
 
-    tl.store(loss_ptr + row, tl.where(usable, v37, filler), mask=row_mask)
+    sample = plane * rows + row
+    value = v37
+    if weight_ptr is not None:
+        value = value * weight
+    tl.store(loss_ptr + sample, tl.where(usable, value, filler), mask=row_mask)
     if grad_th0_ptr is not None:
         scaled = tl.where(usable, v68 * scale, filler)
-        tl.store(grad_th0_ptr + row, scaled.to(grad_th0_ptr.dtype.element_ty), mask=row_mask)
+        tl.store(grad_th0_ptr + sample, scaled.to(grad_th0_ptr.dtype.element_ty), mask=row_mask)
     if grad_th1_ptr is not None:
         scaled = tl.where(usable, v83 * scale, filler)
-        tl.store(grad_th1_ptr + row, scaled.to(grad_th1_ptr.dtype.element_ty), mask=row_mask)
+        tl.store(grad_th1_ptr + sample, scaled.to(grad_th1_ptr.dtype.element_ty), mask=row_mask)
     if grad_th2_ptr is not None:
         scaled = tl.where(usable, v84 * scale, filler)
-        tl.store(grad_th2_ptr + row, scaled.to(grad_th2_ptr.dtype.element_ty), mask=row_mask)
+        tl.store(grad_th2_ptr + sample, scaled.to(grad_th2_ptr.dtype.element_ty), mask=row_mask)
     if grad_th3_ptr is not None:
         scaled = tl.where(usable, v85 * scale, filler)
-        tl.store(grad_th3_ptr + row, scaled.to(grad_th3_ptr.dtype.element_ty), mask=row_mask)
+        tl.store(grad_th3_ptr + sample, scaled.to(grad_th3_ptr.dtype.element_ty), mask=row_mask)
     if grad_th4_ptr is not None:
         scaled = tl.where(usable, v86 * scale, filler)
-        tl.store(grad_th4_ptr + row, scaled.to(grad_th4_ptr.dtype.element_ty), mask=row_mask)
+        tl.store(grad_th4_ptr + sample, scaled.to(grad_th4_ptr.dtype.element_ty), mask=row_mask)
     if grad_th5_ptr is not None:
         scaled = tl.where(usable, v87 * scale, filler)
-        tl.store(grad_th5_ptr + row, scaled.to(grad_th5_ptr.dtype.element_ty), mask=row_mask)
+        tl.store(grad_th5_ptr + sample, scaled.to(grad_th5_ptr.dtype.element_ty), mask=row_mask)
     if grad_th6_ptr is not None:
         scaled = tl.where(usable, v88 * scale, filler)
-        tl.store(grad_th6_ptr + row, scaled.to(grad_th6_ptr.dtype.element_ty), mask=row_mask)
+        tl.store(grad_th6_ptr + sample, scaled.to(grad_th6_ptr.dtype.element_ty), mask=row_mask)
     if grad_th7_ptr is not None:
         scaled = tl.where(usable, v89 * scale, filler)
-        tl.store(grad_th7_ptr + row, scaled.to(grad_th7_ptr.dtype.element_ty), mask=row_mask)
+        tl.store(grad_th7_ptr + sample, scaled.to(grad_th7_ptr.dtype.element_ty), mask=row_mask)
 
 
 @triton.jit(do_not_specialize=["ignore_index", "rows"])
 def taylor3_stream_kernel(
-    in_z_ptr, in_z_row_stride, in_z_class_stride,
-    in_t_ptr, in_t_row_stride,
-    params_ptr,
-    scale_ptr, loss_ptr,
+    in_z_ptr, in_z_plane_stride, in_z_row_stride, in_z_class_stride,
+    in_t_ptr, in_t_plane_stride, in_t_row_stride,
+    params_ptr, params_plane_stride,
+    scale_ptr, scale_plane_stride,
+    weight_ptr, loss_ptr,
     grad_z_ptr, grad_th0_ptr, grad_th1_ptr, grad_th2_ptr, grad_th3_ptr, grad_th4_ptr, grad_th5_ptr,
     grad_th6_ptr, grad_th7_ptr,
+    out_row_stride, out_class_stride,
     ignore_index, rows, classes,
     ROWS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Loss and gradients, times scale; a gradient whose pointer is None costs nothing."""
-    row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
+    parts = tl.cdiv(rows, ROWS)
+    plane = (tl.program_id(0) // parts).to(tl.int64)
+    row = (tl.program_id(0) % parts).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
     row_mask = row < rows
-    scale = tl.load(scale_ptr)
+    scale = tl.load(scale_ptr + plane * scale_plane_stride)
     n_classes = tl.cast(classes, tl.float32)
-    p_th0 = tl.load(params_ptr + 0)
-    p_th1 = tl.load(params_ptr + 1)
-    p_th2 = tl.load(params_ptr + 2)
-    p_th3 = tl.load(params_ptr + 3)
-    p_th4 = tl.load(params_ptr + 4)
-    p_th5 = tl.load(params_ptr + 5)
-    p_th6 = tl.load(params_ptr + 6)
-    p_th7 = tl.load(params_ptr + 7)
+    p_th0 = tl.load(params_ptr + plane * params_plane_stride + 0)
+    p_th1 = tl.load(params_ptr + plane * params_plane_stride + 1)
+    p_th2 = tl.load(params_ptr + plane * params_plane_stride + 2)
+    p_th3 = tl.load(params_ptr + plane * params_plane_stride + 3)
+    p_th4 = tl.load(params_ptr + plane * params_plane_stride + 4)
+    p_th5 = tl.load(params_ptr + plane * params_plane_stride + 5)
+    p_th6 = tl.load(params_ptr + plane * params_plane_stride + 6)
+    p_th7 = tl.load(params_ptr + plane * params_plane_stride + 7)
     v0 = n_classes * p_th1
     v1 = 1.0 - v0
     v2 = p_th2 * v1
@@ -214,13 +235,19 @@ def taylor3_stream_kernel(
     v81 = n_classes * v80
     v84 = v1 * v38
 
+    at_z = in_z_ptr + plane * in_z_plane_stride + row * in_z_row_stride
+    at_t = in_t_ptr + plane * in_t_plane_stride + row * in_t_row_stride
+
     # An ignored row yields 0; a class index out of range makes its row NaN.
-    index_t = tl.load(in_t_ptr + row * in_t_row_stride, mask=row_mask, other=0).to(tl.int64)
+    index_t = tl.load(at_t, mask=row_mask, other=0).to(tl.int64)
     ignored = index_t == ignore_index
     usable = row_mask & (ignored == 0) & (index_t >= 0) & (index_t < classes)
     filler = tl.where(ignored, 0.0, float("nan"))
-
-    at_z = in_z_ptr + row * in_z_row_stride
+    if weight_ptr is not None:
+        weight = tl.load(weight_ptr + plane * rows + row, mask=row_mask, other=0)
+        usable = usable & (weight != 0)
+        filler = tl.where(weight == 0, 0.0, filler)
+        scale = scale * weight
 
     # Phase 1 of 3: max over classes, sum over classes.
     v19 = tl.where(usable, index_t, -1).to(tl.int32)
@@ -365,83 +392,132 @@ def taylor3_stream_kernel(
         v59 = v55 - v58
         v60 = v59 * v6
         v61 = v60 * v8
+        destination = plane * rows * classes + row * out_row_stride + col.to(tl.int64) * out_class_stride
         if grad_z_ptr is not None:
             scaled = tl.where(usable, v61 * scale, filler)
-            tl.store(grad_z_ptr + row * classes + col, scaled.to(grad_z_ptr.dtype.element_ty), mask=mask)
+            tl.store(grad_z_ptr + destination, scaled.to(grad_z_ptr.dtype.element_ty), mask=mask)
 
-    tl.store(loss_ptr + row, tl.where(usable, v37, filler), mask=row_mask)
+    sample = plane * rows + row
+    value = v37
+    if weight_ptr is not None:
+        value = value * weight
+    tl.store(loss_ptr + sample, tl.where(usable, value, filler), mask=row_mask)
     if grad_th0_ptr is not None:
         scaled = tl.where(usable, v68 * scale, filler)
-        tl.store(grad_th0_ptr + row, scaled.to(grad_th0_ptr.dtype.element_ty), mask=row_mask)
+        tl.store(grad_th0_ptr + sample, scaled.to(grad_th0_ptr.dtype.element_ty), mask=row_mask)
     if grad_th1_ptr is not None:
         scaled = tl.where(usable, v83 * scale, filler)
-        tl.store(grad_th1_ptr + row, scaled.to(grad_th1_ptr.dtype.element_ty), mask=row_mask)
+        tl.store(grad_th1_ptr + sample, scaled.to(grad_th1_ptr.dtype.element_ty), mask=row_mask)
     if grad_th2_ptr is not None:
         scaled = tl.where(usable, v84 * scale, filler)
-        tl.store(grad_th2_ptr + row, scaled.to(grad_th2_ptr.dtype.element_ty), mask=row_mask)
+        tl.store(grad_th2_ptr + sample, scaled.to(grad_th2_ptr.dtype.element_ty), mask=row_mask)
     if grad_th3_ptr is not None:
         scaled = tl.where(usable, v85 * scale, filler)
-        tl.store(grad_th3_ptr + row, scaled.to(grad_th3_ptr.dtype.element_ty), mask=row_mask)
+        tl.store(grad_th3_ptr + sample, scaled.to(grad_th3_ptr.dtype.element_ty), mask=row_mask)
     if grad_th4_ptr is not None:
         scaled = tl.where(usable, v86 * scale, filler)
-        tl.store(grad_th4_ptr + row, scaled.to(grad_th4_ptr.dtype.element_ty), mask=row_mask)
+        tl.store(grad_th4_ptr + sample, scaled.to(grad_th4_ptr.dtype.element_ty), mask=row_mask)
     if grad_th5_ptr is not None:
         scaled = tl.where(usable, v87 * scale, filler)
-        tl.store(grad_th5_ptr + row, scaled.to(grad_th5_ptr.dtype.element_ty), mask=row_mask)
+        tl.store(grad_th5_ptr + sample, scaled.to(grad_th5_ptr.dtype.element_ty), mask=row_mask)
     if grad_th6_ptr is not None:
         scaled = tl.where(usable, v88 * scale, filler)
-        tl.store(grad_th6_ptr + row, scaled.to(grad_th6_ptr.dtype.element_ty), mask=row_mask)
+        tl.store(grad_th6_ptr + sample, scaled.to(grad_th6_ptr.dtype.element_ty), mask=row_mask)
     if grad_th7_ptr is not None:
         scaled = tl.where(usable, v89 * scale, filler)
-        tl.store(grad_th7_ptr + row, scaled.to(grad_th7_ptr.dtype.element_ty), mask=row_mask)
+        tl.store(grad_th7_ptr + sample, scaled.to(grad_th7_ptr.dtype.element_ty), mask=row_mask)
 
 
-def _tile(classes):
-    """The kernel for rows of that many classes, and the rows and classes that a program holds at a time: one
-    whole row, or as many short ones as make 1024 values; of a long one a block."""
-    if classes > 4096:
-        # NVIDIA's assembler would rather spill a little than let a second program of a core wait.
-        registers = {} if torch.version.hip else {"maxnreg": 128}
-        return taylor3_stream_kernel, {"ROWS": 1, "BLOCK": 2048, "num_warps": 16, **registers}
+TILES = {
+    # By architecture: values of a program at most, its kernel, and how it is launched.
+    "any": (
+        (1024, taylor3_kernel, {"num_warps": 4, "maxnreg": 128}),
+        (2048, taylor3_kernel, {"num_warps": 4, "maxnreg": 128}),
+        (4096, taylor3_kernel, {"num_warps": 8, "maxnreg": 128}),
+        (2048, taylor3_stream_kernel, {"num_warps": 16, "maxnreg": 128}),
+    ),
+}
+
+
+@functools.cache
+def _arch(device):
+    if device.type != "cuda" or torch.version.hip:
+        return "hip" if torch.version.hip else "any"
+    return "cuda:{}{}".format(*torch.cuda.get_device_capability(device))
+
+
+@functools.lru_cache(1024)
+def _tile(arch, classes, rows=1, across=False):
+    """The kernel for rows of that many classes, what a program of it holds, and how it is launched.
+
+    That is one whole row, or as many short ones as there is room for; of a long one a block. `across`:
+    `rows` rows lie side by side in memory, not their classes.
+    """
     block = triton.next_power_of_2(max(classes, 1))
-    rows = max(1, 1024 // block)
-    warps = min(max(rows * block // 512, 4), 16)
-    return taylor3_kernel, {"ROWS": rows, "BLOCK": block, "num_warps": warps}
+    least = min(32, triton.next_power_of_2(max(rows, 1))) if across else 1
+    for most, kernel, how in TILES.get(arch, TILES["any"]):
+        if block * least <= most and not (across and "num_ctas" in how):
+            break
+    block = min(block, most // least)
+    height = most // block
+    if across:
+        height = min(height, triton.next_power_of_2(max(rows, 1)))
+    # AMD's warps have 64 lanes, and the registers of NVIDIA's mean nothing to it.
+    how = {"num_warps": max(how["num_warps"] // 2, 1)} if arch == "hip" else how
+    return kernel, {"ROWS": height, "BLOCK": block, **how}
 
 
-def launch(inputs, params, wrt, scale, ignore_index=-100):
+def _room(planes, rows, classes, across, dtype, device):
+    """Room for a gradient [planes, rows, classes], in memory with the rows side by side if `across`."""
+    if across:
+        return torch.empty((planes, classes, rows), dtype=dtype, device=device).transpose(1, 2)
+    return torch.empty((planes, rows, classes), dtype=dtype, device=device)
+
+
+def launch(inputs, params, wrt, scale, ignore_index=-100, weight=None):
     """Loss per row, float32 [rows], and a dict of the gradients named in `wrt`, each times `scale`.
 
     inputs: z [rows, classes], t [rows]; any strides.
     params: float32 [8]: th0, th1, th2, th3, th4, th5, th6, th7.
     scale: float32, one element, on the device.
+    weight: float32 [rows], contiguous: what multiplies the loss and the gradients of each row; 0 leaves it out.
+
+    There may be several planes of rows: then inputs, parameters or both have a first axis of that length, and so
+    have the results and the weight; scale has one element, or one for each plane. Shared inputs and parameters
+    without that axis are the same for all planes.
 
     A gradient is laid out like its input and has its dtype. What all rows share, a parameter above all, gets
     one float32 term per row, for the caller to sum.
     """
     in_z, in_t = inputs
-    rows = in_z.shape[0]
-    classes = in_z.shape[-1]
+    planes = [t.shape[0] for t, axes in ((in_z, 3), (in_t, 2), (params, 2),) if t.dim() == axes]
+    flat, planes = not planes, planes[0] if planes else 1
+    rows = in_z.shape[-2]
     device = in_z.device
-    loss = torch.empty(rows, dtype=torch.float32, device=device)
-    grad_z = torch.empty((rows, classes), dtype=in_z.dtype, device=device) if "z" in wrt else None
-    grad_th0 = torch.empty(rows, dtype=torch.float32, device=device) if "th0" in wrt else None
-    grad_th1 = torch.empty(rows, dtype=torch.float32, device=device) if "th1" in wrt else None
-    grad_th2 = torch.empty(rows, dtype=torch.float32, device=device) if "th2" in wrt else None
-    grad_th3 = torch.empty(rows, dtype=torch.float32, device=device) if "th3" in wrt else None
-    grad_th4 = torch.empty(rows, dtype=torch.float32, device=device) if "th4" in wrt else None
-    grad_th5 = torch.empty(rows, dtype=torch.float32, device=device) if "th5" in wrt else None
-    grad_th6 = torch.empty(rows, dtype=torch.float32, device=device) if "th6" in wrt else None
-    grad_th7 = torch.empty(rows, dtype=torch.float32, device=device) if "th7" in wrt else None
-    kernel, tile = _tile(classes)
-    if rows > 0:
+    classes = in_z.shape[-1]
+    across = not flat and in_z.stride(-1) > in_z.stride(-2)
+    out_row_stride, out_class_stride = (1, rows) if across else (classes, 1)
+    loss = torch.empty((planes, rows), dtype=torch.float32, device=device)
+    grad_z = _room(planes, rows, classes, across, dtype=in_z.dtype, device=device) if "z" in wrt else None
+    grad_th0 = torch.empty((planes, rows), dtype=torch.float32, device=device) if "th0" in wrt else None
+    grad_th1 = torch.empty((planes, rows), dtype=torch.float32, device=device) if "th1" in wrt else None
+    grad_th2 = torch.empty((planes, rows), dtype=torch.float32, device=device) if "th2" in wrt else None
+    grad_th3 = torch.empty((planes, rows), dtype=torch.float32, device=device) if "th3" in wrt else None
+    grad_th4 = torch.empty((planes, rows), dtype=torch.float32, device=device) if "th4" in wrt else None
+    grad_th5 = torch.empty((planes, rows), dtype=torch.float32, device=device) if "th5" in wrt else None
+    grad_th6 = torch.empty((planes, rows), dtype=torch.float32, device=device) if "th6" in wrt else None
+    grad_th7 = torch.empty((planes, rows), dtype=torch.float32, device=device) if "th7" in wrt else None
+    kernel, tile = _tile(_arch(device), classes, rows if across else 1, across)
+    if rows > 0 and planes > 0:
         with torch.cuda.device_of(loss):
-            kernel[(triton.cdiv(rows, tile["ROWS"]),)](
-                in_z, in_z.stride(0), in_z.stride(-1),
-                in_t, in_t.stride(0),
-                params,
-                scale, loss,
+            kernel[(planes * triton.cdiv(rows, tile["ROWS"]),)](
+                in_z, in_z.stride(0) if in_z.dim() > 2 else 0, in_z.stride(-2), in_z.stride(-1),
+                in_t, in_t.stride(0) if in_t.dim() > 1 else 0, in_t.stride(-1),
+                params, params.stride(0) if params.dim() > 1 else 0,
+                scale, 1 if scale.numel() > 1 else 0,
+                weight, loss,
                 grad_z, grad_th0, grad_th1, grad_th2, grad_th3, grad_th4, grad_th5, grad_th6, grad_th7,
+                out_row_stride, out_class_stride,
                 ignore_index, rows, classes,
                 **tile,
             )
@@ -456,4 +532,6 @@ def launch(inputs, params, wrt, scale, ignore_index=-100):
         "th6": grad_th6,
         "th7": grad_th7,
     }
+    if flat:
+        return loss[0], {name: grads[name][0] for name in wrt}
     return loss, {name: grads[name] for name in wrt}

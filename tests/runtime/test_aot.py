@@ -22,18 +22,17 @@ NASTY = (
     "loss lambda(int: real[C], t: class[C], w: shared real[C], m: bool[C], y: real; double = 2) ="
     " if m[t] then w[t] * int[t] * double else y * sum(int)"
 )
-NASTY_FIXED = (
-    "in_int_class_stride", "in_t_row_stride", "in_w_class_stride", "in_m_class_stride", "in_y_row_stride"
-)  # fmt: skip
-FOCAL_FIXED = ("in_z_class_stride", "in_t_row_stride")
+FIXED = {"0": 0, "1": 1, "none": None}
+"""What Triton compiles in, for one plane of contiguous inputs without weights, by the type of an argument."""
 
 
 def built(
-    loss: glo.Loss, fixed: dict[str, int], aligned: frozenset[str] = frozenset(), extra: str = "",
-    ending: str = "kernel",
+    loss: glo.Loss, aligned: frozenset[str] = frozenset(), extra: str = "", ending: str = "kernel"
 ) -> Built:  # fmt: skip
     """A kernel with the parameters that Triton would give it, and `extra`."""
-    given = [a for group in arguments(whole_program(loss)) for a in group if a.name not in fixed]
+    every = [a for group in arguments(whole_program(loss)) for a in group]
+    given = [a for a in every if a.type not in FIXED]
+    fixed = {a.name: FIXED[a.type] for a in every if a.type in FIXED}
     pointers = [a.type.startswith("*") for a in given] + [True, True]
     kinds = [".u64 .ptr .global .align 1" if pointer else ".u32" for pointer in pointers] + [extra] * bool(extra)
     names = ",\n".join(f"\t.param {kind} k_param_{n}" for n, kind in enumerate(kinds))
@@ -45,16 +44,16 @@ def built(
 
 @pytest.fixture
 def kernel(monkeypatch: pytest.MonkeyPatch) -> Callable[..., aot.Kernel]:
-    def make(text: str, fixed: tuple[str, ...], **options: Any) -> aot.Kernel:
+    def make(text: str, **options: Any) -> aot.Kernel:
         (loss,) = glo.loads(text).values()
-        monkeypatch.setattr(aot, "build_triton", lambda *_: built(loss, dict.fromkeys(fixed, 1), **options))
+        monkeypatch.setattr(aot, "build_triton", lambda *_: built(loss, **options))
         return aot.compile_ahead(whole_program(loss), "cuda:90")[0]
 
     return make
 
 
 def test_the_header(kernel: Callable[..., aot.Kernel], golden: Callable[[str, str], None]) -> None:
-    golden(aot.header(kernel(FOCAL.read_text(), FOCAL_FIXED), "0"), "focal.h")
+    golden(aot.header(kernel(FOCAL.read_text()), "0"), "focal.h")
 
 
 USE = """
@@ -90,17 +89,17 @@ def ran(kernel: aot.Kernel, folder: Path, change: str = "") -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("text", "fixed", "aligned"),
+    ("text", "aligned"),
     [
-        (FOCAL.read_text(), FOCAL_FIXED, frozenset()),
-        (NASTY, NASTY_FIXED, frozenset({"in_int_row_stride", "classes"})),
+        (FOCAL.read_text(), frozenset()),
+        (NASTY, frozenset({"in_int_row_stride", "classes"})),
     ],
     ids=["focal", "nasty"],
 )
 def test_a_c_program_launches_with_the_arguments_in_order(
-    text: str, fixed: tuple[str, ...], aligned: frozenset[str], kernel: Callable[..., aot.Kernel], tmp_path: Path
+    text: str, aligned: frozenset[str], kernel: Callable[..., aot.Kernel], tmp_path: Path
 ) -> None:
-    made = kernel(text, fixed, aligned=aligned)
+    made = kernel(text, aligned=aligned)
     numbers = {p.name: n for n, p in enumerate(made.parameters, 1)}
     status, blocks, *values = ran(made, tmp_path)
     assert status == 0 and values == [16 * n for n in numbers.values()]
@@ -113,19 +112,19 @@ def test_a_c_program_launches_with_the_arguments_in_order(
 
 
 def test_a_kernel_that_streams_takes_any_number_of_classes(kernel: Callable[..., aot.Kernel]) -> None:
-    assert kernel(FOCAL.read_text(), FOCAL_FIXED).classes == (1, 512)
-    assert kernel(FOCAL.read_text(), FOCAL_FIXED, ending="stream_kernel").classes == (1, 2**31 - 1)
+    assert kernel(FOCAL.read_text()).classes == (1, 512)
+    assert kernel(FOCAL.read_text(), ending="stream_kernel").classes == (1, 2**31 - 1)
 
 
 def test_the_same_as_data(kernel: Callable[..., aot.Kernel]) -> None:
-    made = kernel(FOCAL.read_text(), FOCAL_FIXED)
+    made = kernel(FOCAL.read_text())
     data = json.loads(aot.as_json(made))
     assert [p["name"] for p in data["parameters"]] == [p.name for p in made.parameters]
     assert data["threads"] == 128 and data["shared_bytes"] == 16 and data["classes"] == [1, 512]
 
 
 def test_every_argument_says_what_it_holds(kernel: Callable[..., aot.Kernel]) -> None:
-    meanings = {p.name: p.meaning for p in kernel(NASTY, NASTY_FIXED).parameters}
+    meanings = {p.name: p.meaning for p in kernel(NASTY).parameters}
     assert meanings["in_int_ptr"] == "float32 [rows, classes], classes side by side: input int"
     assert meanings["in_w_ptr"] == "float32 [classes], contiguous: input w"
     assert meanings["in_m_ptr"] == "uint8 [rows, classes], classes side by side: input m"
@@ -137,4 +136,4 @@ def test_every_argument_says_what_it_holds(kernel: Callable[..., aot.Kernel]) ->
 
 def test_a_triton_that_passes_something_else_is_refused(kernel: Callable[..., aot.Kernel]) -> None:
     with pytest.raises(glo.GloError, match=r"does not know: pointer.*\.f32"):
-        kernel(FOCAL.read_text(), FOCAL_FIXED, extra=".f32")
+        kernel(FOCAL.read_text(), extra=".f32")
