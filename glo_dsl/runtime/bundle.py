@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +16,7 @@ from glo_dsl.runtime.contract import REMEMBERED, CompiledLoss, check_reduction
 from glo_dsl.runtime.layout import layout_of
 from glo_dsl.runtime.many import Many
 from glo_dsl.runtime.members import Array, Constant, Members, Wanted
+from glo_dsl.runtime.planes import Group, gathered
 
 
 def bundle(losses: Sequence[Loss], target: str = "auto") -> Bundle:
@@ -41,16 +41,23 @@ class _Call:
 
     Attributes:
         own: which inputs have a part for each member.
-        theta: the parameters of all members.
-        kernels: of the different losses; None where they cannot be called together.
+        theta: the parameters of all members; on the device of the inputs if there are groups.
+        kernels: the different losses in C, if they can be called together.
+        groups: the different losses by Triton, if they can.
     """
 
     inputs: Sequence[Tensor]
     own: tuple[bool, ...]
     wanted: Wanted
-    theta: Array
+    theta: Array | Tensor
     options: dict[str, Any]
     kernels: list[CKernel] | None
+    groups: list[Group] | None
+
+    @property
+    def together(self) -> bool:
+        """Whether the members can be called together, rather than one by one."""
+        return self.kernels is not None or self.groups is not None
 
     def singly(self, members: Members) -> Iterator[tuple[CompiledLoss, list[Tensor], dict[str, Any]]]:
         """The call of every member as if it were alone."""
@@ -65,8 +72,8 @@ class Bundle:
     a number or P numbers, and goes to every member that has one of that name. The result is [P], or [P, N] for "none":
     for every member what a call of its own gives, differentiable once by the real inputs.
 
-    On the CPU one foreign call computes all members on all cores, and other constants compile nothing. On other devices
-    they are called one after the other.
+    On the CPU one foreign call computes all members on all cores. By Triton every different loss is one launch, however
+    many constants it has. Other constants compile nothing. On other targets members are called one after the other.
 
     Raises:
         TypeError: an unknown or missing argument. ValueError: shapes or dtypes that do not fit.
@@ -91,7 +98,7 @@ class Bundle:
         free = tuple(n for n, t in enumerate(inputs) if isinstance(t, Tensor) and t.requires_grad)
         wanted: Wanted = free if torch.is_grad_enabled() else ()
         call = self._call(inputs, wanted, reduction, ignore_index, params)
-        if call.kernels is None:
+        if not call.together:
             return torch.stack([fn(*part, **call.options, **p) for fn, part, p in call.singly(self._members)])
         if not wanted:
             return self._together(call)[0]
@@ -116,7 +123,7 @@ class Bundle:
         wanted = tuple(real.get(n, n) for n in names)
         call = self._call([t.detach() if isinstance(t, Tensor) else t for t in inputs], wanted, reduction, ignore_index,
                           params)  # fmt: skip
-        if call.kernels is None:
+        if not call.together:
             loss, found = self._members.one_by_one(call.singly(self._members), wanted, **call.options)
         else:
             loss, raw = self._together(call)
@@ -135,16 +142,17 @@ class Bundle:
             set(members.wrt(fn, wanted).values()) & set(fn.spec.divisor) for fn in members.fns
         )
         kernels = None if by_quotient else members.kernels(inputs, wanted)
-        return _Call(inputs, own, wanted, members.theta(params), options, kernels)
+        groups = None if by_quotient else members.groups(inputs)
+        theta = members.theta(params) if groups is None else members.theta_on(inputs[0].device, params)
+        return _Call(inputs, own, wanted, theta, options, kernels, groups)
 
     def _together(self, call: _Call) -> tuple[Tensor, list[Tensor]]:
         """The losses, and the gradients [P, N, C] or [P, N], in the dtype of the computation."""
-        assert call.kernels is not None
+        if call.kernels is None:
+            return self._by_groups(call)
         members, reduction, ignore_index = self._members, call.options["reduction"], call.options["ignore_index"]
-        divisors = None
-        if reduction == "mean" and any(loss.per is not None for loss in members.losses):
-            calls = call.singly(members)
-            divisors = np.array([float(f.divisor(*part, ignore_index=ignore_index, **p)) for f, part, p in calls])
+        found = self._divisors(call)
+        divisors = None if found is None else found.double().numpy()
         tensors = call.kernels[0].converted(call.inputs)
         key = (call.own, call.wanted, reduction, *((t.shape, t.stride(), t.dtype) for t in tensors))
         if len(self._ready) >= REMEMBERED:
@@ -156,9 +164,31 @@ class Bundle:
             wrt = [members.wrt(members.fns[place], call.wanted) for place in members.place]
             wide = [not isinstance(w, str) and members.inputs[w].rows for w in call.wanted]
             many = Many([call.kernels[n] for n in members.place], tensors, call.own, wrt, wide, reduction)
-        found = many.run(tensors, call.theta, ignore_index, divisors)
+        assert not isinstance(call.theta, Tensor)
+        outcome = many.run(tensors, call.theta, ignore_index, divisors)
         idle.append(many)
-        return found
+        return outcome
+
+    def _by_groups(self, call: _Call) -> tuple[Tensor, list[Tensor]]:
+        """The same, a launch for each of the different losses."""
+        assert call.groups is not None and isinstance(call.theta, Tensor)
+        members, divisors = self._members, self._divisors(call)
+        outcomes, inputs = [], [t.detach() for t in call.inputs]
+        for group, fn in zip(call.groups, members.fns):
+            wrt = members.wrt(fn, call.wanted)
+            loss, found = group.run(inputs, call.own, wrt, call.theta, divisors=divisors, **call.options)
+            outcomes.append((group, loss, found))
+        losses = gathered([(group, loss) for group, loss, _ in outcomes], len(self))
+        places = range(len(call.wanted))
+        return losses, [gathered([(g, found[n]) for g, _, found in outcomes if n in found], len(self)) for n in places]
+
+    def _divisors(self, call: _Call) -> Tensor | None:
+        """What the mean of each member divides by [P], where that is more than a number of rows."""
+        if call.options["reduction"] != "mean" or all(loss.per is None for loss in self._members.losses):
+            return None
+        ignore_index = call.options["ignore_index"]
+        calls = call.singly(self._members)
+        return torch.stack([f.divisor(*part, ignore_index=ignore_index, **p).float() for f, part, p in calls])
 
     def _sums_rows(self, wanted: int | str) -> bool:
         """Whether all rows add to a gradient."""

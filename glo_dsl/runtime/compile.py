@@ -81,10 +81,15 @@ def spec_of(loss: Loss) -> Spec:
 
 
 def _triton(loss: Loss, spec: Spec) -> Kernel:
+    return reducing(spec, triton_launch(loss), torch.float32)
+
+
+def triton_launch(loss: Loss) -> Launch:
+    """The Triton kernels of a loss, behind their `launch`."""
     from glo_codegen.triton import emit_triton
 
     launch: Launch = load_module(emit_triton(whole_program(loss))).launch
-    return reducing(spec, launch, torch.float32)
+    return launch
 
 
 def _torch(loss: Loss, spec: Spec) -> Kernel:

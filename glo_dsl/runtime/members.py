@@ -16,6 +16,7 @@ from glo_dsl.runtime.build_c import NoCompiler
 from glo_dsl.runtime.c_kernel import CKernel, build_all
 from glo_dsl.runtime.compile import compile
 from glo_dsl.runtime.contract import CompiledLoss
+from glo_dsl.runtime.planes import Group, groups_of
 from glo_dsl.runtime.spec import InputSpec, widest
 
 Array = np.ndarray[Any, Any]
@@ -55,6 +56,8 @@ class Members:
         table = [[value for _, value in fn.spec.params] + [0.0] * (width - len(fn.spec.params)) for fn in self.fns]
         self._defaults: Array = np.array(table).reshape(len(self.fns), width)[self.place]
         self._kernels: dict[tuple[Wanted, bool], list[CKernel] | None] = {}
+        self._tables: dict[torch.device, tuple[Tensor, dict[str, tuple[Tensor, ...]]]] = {}
+        self._groups: list[Group] | None = None
 
     def _column(self, name: str) -> tuple[Array, Array]:
         """Which members have a parameter, and where."""
@@ -70,18 +73,41 @@ class Members:
             TypeError: nobody has a parameter of this name. ValueError: not one number, nor P.
         """
         theta: Array = self._defaults
-        count = len(self.place)
         for name, value in params.items():
-            if name not in self._columns:
-                has = f"its parameters are {', '.join(self.names)}" if self.names else "it has no parameters"
-                raise TypeError(f"no loss of the bundle has a parameter {name}; {has}")
             given = value.detach().cpu().double().numpy() if isinstance(value, Tensor) else np.asarray(value, float)
-            if given.shape not in ((), (1,), (count,)):
-                raise ValueError(f"parameter {name} must be one number or {count}, got shape {given.shape}")
+            members, columns = self._checked(name, given.shape)
             theta = theta.copy() if theta is self._defaults else theta
-            members, columns = self._columns[name]
-            theta[members, columns] = np.broadcast_to(given, count)[members]
+            theta[members, columns] = np.broadcast_to(given, len(self.place))[members]
         return theta
+
+    def theta_on(self, device: torch.device, params: dict[str, Constant]) -> Tensor:
+        """The same on a device, float32, without waiting for it.
+
+        Raises:
+            TypeError, ValueError: as `theta` does.
+        """
+        if device not in self._tables:
+            table = torch.from_numpy(self._defaults).float().to(device)
+            columns = {n: tuple([torch.from_numpy(i).to(device) for i in c]) for n, c in self._columns.items()}
+            self._tables[device] = table, columns
+        table, columns = self._tables[device]
+        theta = table.clone() if params else table
+        for name, value in params.items():
+            given = value.detach() if isinstance(value, Tensor) else torch.from_numpy(np.asarray(value, np.float32))
+            self._checked(name, tuple(given.shape))
+            given = given.to(device, torch.float32, non_blocking=True).expand(len(self.place))
+            theta.index_put_(columns[name], given[columns[name][0]])
+        return theta
+
+    def _checked(self, name: str, shape: tuple[int, ...]) -> tuple[Array, Array]:
+        """Where a parameter goes whose values have a shape."""
+        if name not in self._columns:
+            has = f"its parameters are {', '.join(self.names)}" if self.names else "it has no parameters"
+            raise TypeError(f"no loss of the bundle has a parameter {name}; {has}")
+        count = len(self.place)
+        if shape not in ((), (1,), (count,)):
+            raise ValueError(f"parameter {name} must be one number or {count}, got shape {shape}")
+        return self._columns[name]
 
     def wrt(self, fn: CompiledLoss, wanted: Wanted) -> dict[int, str]:
         """What a loss calls what is wanted, as far as it has a gradient by it; by the place among the wanted."""
@@ -104,13 +130,21 @@ class Members:
                 self._kernels[key] = None
         return self._kernels[key]
 
+    def groups(self, inputs: Sequence[Tensor]) -> list[Group] | None:
+        """The different losses as Triton kernels; None where Triton does not serve."""
+        if self._target != "triton" and (self._target != "auto" or inputs[0].device.type != "cuda"):
+            return None
+        if self._groups is None:
+            self._groups = groups_of(self.losses, self.place)
+        return self._groups
+
     def calls(
-        self, inputs: Sequence[Tensor], own: Sequence[bool], theta: Array
+        self, inputs: Sequence[Tensor], own: Sequence[bool], theta: Array | Tensor
     ) -> Iterator[tuple[CompiledLoss, list[Tensor], dict[str, Any]]]:
         """The call of every member as if it were alone."""
         for member, place in enumerate(self.place):
             fn = self.fns[place]
-            params = {name: float(theta[member, n]) for n, (name, _) in enumerate(fn.spec.params)}
+            params: dict[str, Any] = {name: theta[member, n] for n, (name, _) in enumerate(fn.spec.params)}
             yield fn, [t[member] if mine else t for t, mine in zip(inputs, own)], params
 
     def one_by_one(
