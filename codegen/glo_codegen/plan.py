@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from glo_codegen.program import Instr, Load, Operand, Phase, Program, Step
+from glo_codegen.program import Instr, Load, Operand, Phase, Program, Rate, Step, grad
 
 COSTLY = 8
 """From this cost on, storing and reloading a value beats computing it again."""
@@ -101,3 +101,23 @@ def walked(program: Program, plan: Plan) -> list[int]:
     needed = (plan.step[name] for n, phase in enumerate(program.phases) for name in plan.needed(phase, n))
     names = {step.input for step in needed if isinstance(step, Load)}
     return [n for n, entry in enumerate(program.inputs) if entry.name in names]
+
+
+def overwritable(program: Program) -> tuple[str, ...]:
+    """The inputs per class whose memory may take their gradient: nothing reads them once it may have been stored."""
+    rows = [i.name for i in program.inputs if i.rate == Rate.CLASS and i.per_sample and i.name in program.gradients]
+    return tuple(n for n in rows if _safe(program, n) and _safe(program.walked or program, n))
+
+
+def _safe(program: Program, name: str) -> bool:
+    """Whether no pass loads an input after the one that stores its gradient, which itself loads each element before it
+    stores anything there; and an element at one class, which every thread of a row loads, is loaded in an earlier pass,
+    for some threads may be ahead of others."""
+    plan = recomputing(program)
+    stored = next(n for n, p in enumerate(program.phases) if any(s.output == grad(name) for s in p.stores))
+    for n, phase in enumerate(program.phases):
+        steps = [*phase.scalars, *(plan.step[v] for v in plan.needed(phase, n))]
+        for load in (s for s in steps if isinstance(s, Load) and s.input == name):
+            if n > stored or (load.at is not None and n == stored):
+                return False
+    return True

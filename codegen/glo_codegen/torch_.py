@@ -19,6 +19,7 @@ DOC = '''"""Loss per row and gradients of the batch.
         of rows there may be several axes.
     params: [K] tensor of all parameters; scale: one number that multiplies every gradient.
     weight: [rows], what multiplies the loss and the gradients of each row; 0 leaves it out.
+    inplace: nothing, for PyTorch's operations leave their inputs alone.
     Returns the loss [rows] and a dict of gradients shaped like the inputs, [rows] for parameters, not yet rounded.
     """'''
 
@@ -31,7 +32,7 @@ def emit_torch(program: Program) -> str:
     """
     lines = Lines()
     lines.add("import torch", "", "")
-    with lines.block(f"def {LAUNCH}(inputs, params, wrt, scale, ignore_index, weight=None):"):
+    with lines.block(f"def {LAUNCH}(inputs, params, wrt, scale, ignore_index, weight=None, inplace=()):"):
         lines.add(DOC)
         _prologue(program, lines)
         _weighed(lines)

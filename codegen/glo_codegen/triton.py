@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from glo_codegen.plan import overwritable
 from glo_codegen.program import CLASSES, POSITION, Instr, Program
 from glo_codegen.text import Lines
 from glo_codegen.triton_helpers import helpers_of
@@ -44,7 +45,7 @@ def emit_triton(program: Program, measured: Mapping[str, Sequence[Tile]] | None 
         add_tiles(program, kernel_name(program), stream_name(program), measured or {}, lines)
     else:
         lines.add(LINE)
-    lines.add("", "")
+    lines.add(f"INPLACE = {overwritable(program)!r}", "", "")
     add_room(program, lines)
     add_launch(program, lines)
     return lines.text()

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from glo_codegen.plan import overwritable
 from glo_codegen.program import Input, Program, Rate, grad
 from glo_codegen.text import Lines
 
@@ -89,14 +90,14 @@ def _grad_type(program: Program, name: str) -> str:
 
 def add_launch(program: Program, lines: Lines) -> None:
     """The function that allocates the outputs and starts the kernel, without waiting for the device."""
-    with lines.block("def launch(inputs, params, wrt, scale, ignore_index=-100, weight=None):"):
+    with lines.block("def launch(inputs, params, wrt, scale, ignore_index=-100, weight=None, inplace=()):"):
         lines.add(*_launch_doc(program))
         names = ", ".join(f"in_{i.name}" for i in program.inputs)
         lines.add(f"{names} = inputs" if len(program.inputs) > 1 else f"({names},) = inputs")
         _sizes(program, lines)
         lines.add("loss = torch.empty((planes, rows), dtype=torch.float32, device=device)")
         for name in program.gradients:
-            lines.add(f'{grad(name)} = {_allocation(program, name)} if "{name}" in wrt else None')
+            _allocation(program, name, lines)
         _call(program, lines)
         with lines.block("grads = {", "}"):
             lines.add(*(f'"{name}": {grad(name)},' for name in program.gradients))
@@ -119,7 +120,8 @@ def _launch_doc(program: Program) -> Iterable[str]:
         "without that axis are the same for all planes.",
         "",
         "A gradient is laid out like its input and has its dtype. What all rows share, a parameter above all, gets",
-        "one float32 term per row, for the caller to sum.",
+        "one float32 term per row, for the caller to sum. Gradients of inputs named in `inplace`, some of INPLACE, take",
+        "their memory, which has to be laid out like a gradient and to be no other input's.",
         '"""',
     )
 
@@ -152,13 +154,19 @@ def shape_of(entry: Input) -> str:
     return f"[{', '.join(shape_axes(entry))}]"
 
 
-def _allocation(program: Program, name: str) -> str:
+def _allocation(program: Program, name: str, lines: Lines) -> None:
+    """Room for a gradient, if it is wanted."""
     entry = next((i for i in program.inputs if i.name == name), None)
     dtype = f"in_{name}.dtype" if entry and entry.per_sample else "torch.float32"
     rest = f"dtype={dtype}, device=device"
+    room = f"torch.empty((planes, rows), {rest})"
     if entry and entry.rate == Rate.CLASS:
-        return f"_room(planes, rows, classes, across, {rest})"
-    return f"torch.empty((planes, rows), {rest})"
+        room = f"_room(planes, rows, classes, across, {rest})"
+    if name in overwritable(program):
+        lines.add(f'if "{name}" in inplace:', f"    {grad(name)} = in_{name}[None] if flat else in_{name}")
+        lines.add("else:", f'    {grad(name)} = {room} if "{name}" in wrt else None')
+    else:
+        lines.add(f'{grad(name)} = {room} if "{name}" in wrt else None')
 
 
 def add_room(program: Program, lines: Lines) -> None:

@@ -15,7 +15,7 @@ from glo_dsl.passes.schedule import schedule
 from glo_dsl.passes.simplify import simplify
 from glo_dsl.passes.walked import walked_program
 
-ARGUMENTS = ("reduction", "ignore_index", "sample_weight", "dim", "wrt")
+ARGUMENTS = ("reduction", "ignore_index", "sample_weight", "dim", "inplace", "wrt")
 """What a call of a compiled loss takes besides inputs and parameters."""
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from glo_dsl.runtime.layout import Layout
 from glo_dsl.runtime.spec import Number, Spec, Step
+from glo_dsl.runtime.upstream import on_device, scaled_in_place
 
 Value = Number | None
 
@@ -37,6 +38,7 @@ class Call:
         step: the kernel, ready for this call.
         again: makes a step of PyTorch operations, whose gradients have gradients.
         exact: the kernel's gradients are laid out and typed like what they are of.
+        given: the input whose values are given up, for its gradient to take their memory.
         places: of what gradients are computed for, among the values.
     """
 
@@ -47,25 +49,38 @@ class Call:
     again: Callable[[], Step]
     reduction: str
     exact: bool = False
+    given: str | None = None
     places: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        names = [*(i.name for i in self.spec.inputs), *(name for name, _ in self.spec.params)]
-        self.places = tuple([OPTIONS + names.index(name) for name in self.wrt])
+        self.places = tuple([self.place(name) for name in self.wrt])
 
     def outcome(self, values: Sequence[Any], step: Step | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Loss and gradients as the kernel gives them."""
         ignore_index, weights, divisor, *rest = values
         count = len(self.spec.inputs)
         rows = self.layout.rows(rest[:count])
-        return (step or self.step)(rows, rest[count:], ignore_index, weights, divisor)
+        loss, gradients = (step or self.step)(rows, rest[count:], ignore_index, weights, divisor)
+        if self.given is not None:
+            gradients = tuple([g.detach() for g in gradients])  # one of them is the input itself
+            torch.autograd.graph.increment_version(values[self.place(self.given)])  # its values cannot be used unseen
+        return loss, gradients
+
+    def place(self, name: str) -> int:
+        """Where an input or parameter is among the values."""
+        names = [*(i.name for i in self.spec.inputs), *(n for n, _ in self.spec.params)]
+        return OPTIONS + names.index(name)
 
     def spread(self, gradients: Sequence[Tensor], upstream: Tensor, values: Sequence[Any]) -> list[Tensor | None]:
         """What backward hands on: to each value its gradient times the upstream one, laid out and typed like it."""
         found: list[Tensor | None] = [None] * len(values)
         once = self.reduction != "none" and _is_one(upstream)
+        consumed = self.reduction != "none" and _is_consumed()
         for place, gradient in zip(self.places, gradients):
-            scaled = gradient if once else self._times(gradient, upstream)
+            if consumed and on_device(gradient):
+                scaled = scaled_in_place(gradient, upstream)
+            else:
+                scaled = gradient if once else self._times(gradient, upstream)
             found[place] = scaled if self.exact else self.restored(scaled, place, values[place])
         return found
 
@@ -91,6 +106,13 @@ def _is_one(upstream: Tensor) -> bool:
     if type(upstream) is not Tensor or upstream.device.type != "cpu" or torch.is_grad_enabled() or transformed():
         return False
     return upstream.item() == 1.0
+
+
+def _is_consumed() -> bool:
+    """Whether the graph that backward walks now is walked for the last time, so that what it kept may be changed."""
+    if torch.is_grad_enabled() or transformed():
+        return False
+    return not torch._C._autograd._get_current_graph_task_keep_graph()
 
 
 def transformed() -> bool:
@@ -120,12 +142,19 @@ def _backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         tensors = iter(saved[count:])
         values = [next(tensors) if number is TENSOR else number for number in values]
     if again:
+        if call.given is not None:
+            raise RuntimeError("the gradient of a loss computed in place cannot be differentiated: its input is gone")
         _, gradients = call.outcome(values, call.again())
     return None, *call.spread(gradients, upstream, values)
 
 
 def _keep(ctx: Any, call: Call, values: Sequence[Value], gradients: Sequence[Tensor]) -> None:
     ctx.call = call
+    if call.given is not None:  # of what is gone, what a gradient has to look like
+        place = call.place(call.given)
+        gone = values[place]
+        assert isinstance(gone, Tensor)
+        values = [*values[:place], gone.new_empty(()).expand(gone.shape), *values[place + 1 :]]
     ctx.numbers = [TENSOR if isinstance(v, Tensor) else v for v in values]
     ctx.save_for_backward(*gradients, *[v for v in values if isinstance(v, Tensor)])
 

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from glo_codegen.c import function_name, translation_unit
+from glo_codegen.plan import overwritable
 from glo_codegen.program import Program, Rate
 from glo_dsl.runtime.build_c import load_c
-from glo_dsl.runtime.spec import Number, Step
+from glo_dsl.runtime.spec import Number, Step, replaceable
 
 BAD_CLASS = 1
 """What a kernel returns for a class index out of range."""
@@ -125,11 +126,13 @@ class CKernel:
         self._dtypes = tuple(_dtype(i.kind, self.dtype) for i in program.inputs)
         self.per_sample = tuple(i.per_sample for i in program.inputs)
         rows = {i.name for i in program.inputs if i.rate == Rate.CLASS}
+        self._overwrites = overwritable(program)
         self._wide = tuple(name in rows for name in program.gradients)
 
-    def prepare(self, inputs: Sequence[Tensor], reduction: str) -> Step:
+    def prepare(self, inputs: Sequence[Tensor], reduction: str, inplace: str | None = None) -> Step:
         """A call for inputs of these shapes, strides and dtypes: what can be known of it is computed once.
 
+        The gradient of the input `inplace` is left in the memory of that input, where it can be.
         The step raises IndexError for a class index out of range, MemoryError where there is no room for scratch rows.
         """
         exact = all(t.dtype == d for t, d in zip(inputs, self._dtypes))
@@ -144,6 +147,9 @@ class CKernel:
         )
         likes = [per_class if wide else pattern.expand(size.batch) for wide in self._wide]
         turned = [wide and size.apart for wide in self._wide]
+        taken = self._taken(inputs, inplace)
+        if taken is not None:
+            likes[taken[1]] = pattern  # no room is needed
         function, empty_like, idle = self.function, torch.empty_like, [_Frame(self, like, reduction)]
 
         def step(
@@ -152,6 +158,9 @@ class CKernel:
         ) -> tuple[Tensor, tuple[Tensor, ...]]:  # fmt: skip
             tensors = rows if exact else self.converted(rows)
             loss, gradients = empty_like(loss_like), tuple([empty_like(g) for g in likes])
+            if taken is not None:
+                given = tensors[taken[0]].transpose(1, 2) if size.apart else tensors[taken[0]]
+                gradients = tuple([given if k == taken[1] else g for k, g in enumerate(gradients)])
             try:
                 frame = idle.pop()  # a list hands out each of its items to one thread only
             except IndexError:
@@ -172,6 +181,14 @@ class CKernel:
             return loss, gradients
 
         return step
+
+    def _taken(self, inputs: Sequence[Tensor], inplace: str | None) -> tuple[int, int] | None:
+        """The input that gives its memory to its gradient, and the place of that; None: there is none."""
+        if inplace not in self._overwrites:
+            return None
+        place = next(n for n, i in enumerate(self.program.inputs) if i.name == inplace)
+        same = inputs[place].dtype == self.dtype and replaceable(inputs[place])
+        return (place, self.program.gradients.index(inplace)) if same else None
 
     def run(
         self, inputs: Sequence[Tensor], params: Sequence[Number], reduction: str, ignore_index: int,

@@ -118,7 +118,7 @@ class _Walk:
                 weights = None if chunks.weights is None else chunks.weights[part]
                 return fn.value_and_grad(
                     *inputs, wrt=wrt, reduction=chunks.reduction, ignore_index=chunks.ignore_index,
-                    sample_weight=weights, **params,
+                    sample_weight=weights, inplace=True, **params,
                 )  # fmt: skip
             named = {e.name: t.detach() for e, t in zip(fn.spec.inputs, inputs)}
             named |= {name: p.detach() for name, p in params.items() if isinstance(p, Tensor)}

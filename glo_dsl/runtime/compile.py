@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
+from types import ModuleType
 
 import torch
 from torch import Tensor
@@ -81,15 +82,15 @@ def spec_of(loss: Loss) -> Spec:
 
 
 def _triton(loss: Loss, spec: Spec) -> Kernel:
-    return reducing(spec, triton_launch(loss), torch.float32)
+    module = triton_module(loss)
+    return reducing(spec, module.launch, torch.float32, overwrites=module.INPLACE)
 
 
-def triton_launch(loss: Loss) -> Launch:
-    """The Triton kernels of a loss, behind their `launch`."""
+def triton_module(loss: Loss) -> ModuleType:
+    """The Triton kernels of a loss, behind the `launch` of a module."""
     from glo_codegen.triton import emit_triton
 
-    launch: Launch = load_module(emit_triton(whole_program(loss))).launch
-    return launch
+    return load_module(emit_triton(whole_program(loss)))
 
 
 def _torch(loss: Loss, spec: Spec) -> Kernel:
@@ -97,7 +98,7 @@ def _torch(loss: Loss, spec: Spec) -> Kernel:
     def variant(wrt: tuple[str, ...]) -> Kernel:
         return reducing(spec, torch.no_grad()(_launch_torch(loss, wrt)), checks=True)
 
-    return Kernel(lambda inputs, wrt, reduction: variant(wrt).prepare(inputs, wrt, reduction))
+    return Kernel(lambda inputs, wrt, reduction, inplace: variant(wrt).prepare(inputs, wrt, reduction, inplace))
 
 
 def _differentiable(loss: Loss, spec: Spec) -> Kernel:
@@ -116,8 +117,8 @@ def _c(loss: Loss) -> Kernel:
 
     load_c(translation_unit(()), double=False, draft=True)  # fails here, and soon, if there is no compiler
 
-    def prepare(inputs: Sequence[Tensor], wrt: tuple[str, ...], reduction: str) -> Step:
+    def prepare(inputs: Sequence[Tensor], wrt: tuple[str, ...], reduction: str, inplace: str | None = None) -> Step:
         double = any(t.dtype == torch.float64 for v, t in zip(loss.inputs, inputs) if v.type.kind == "real")
-        return variant(wrt, double).prepare(inputs, reduction)
+        return variant(wrt, double).prepare(inputs, reduction, inplace)
 
     return Kernel(prepare)

@@ -47,15 +47,19 @@ class Backing:
 class CompiledLoss:
     """A loss as a function of tensors.
 
-    Call it as `fn(*inputs, reduction="mean", ignore_index=-100, sample_weight=None, dim=1, **params)`. Inputs per class
-    are (N, C, d1, ...), or (C,) for a single sample, with the class axis at `dim`; inputs per sample have the same
-    shape without it; a class index is an integer tensor. Strides may be anything. float16, bfloat16 and float32 are
-    computed in float32, float64 in float64 where the target has it. Parameters are floats or tensors with one
-    element, differentiable if they require it.
+    Call it as `fn(*inputs, reduction="mean", ignore_index=-100, sample_weight=None, dim=1, inplace=False, **params)`.
+    Inputs per class are (N, C, d1, ...), or (C,) for a single sample, with the class axis at `dim`; inputs per sample
+    have the same shape without it; a class index is an integer tensor. Strides may be anything. float16, bfloat16 and
+    float32 are computed in float32, float64 in float64 where the target has it. Parameters are floats or tensors with
+    one element, differentiable if they require it.
 
     `sample_weight` broadcasts over the samples: one with weight 2 is as good as two of them, and one with weight 0 is
     left out. A mean divides by the sum of the weights of the samples that are not ignored, or of weight times `per`
     where the loss has that.
+
+    `inplace=True` gives up the values of the prediction, the first real input: its gradient may take their memory, if
+    it has the same dtype and the memory is contiguous. Then no second tensor of that size is needed, and PyTorch
+    refuses to use the values, which is also why such a loss is differentiable once.
 
     It can be differentiated any number of times, mapped and transformed by torch.func, and traced by torch.compile
     with no break in the graph.
@@ -89,7 +93,7 @@ class CompiledLoss:
 
     def __call__(
         self, *inputs: Tensor, reduction: str = "mean", ignore_index: int = -100, sample_weight: Tensor | None = None,
-        dim: int = 1, **params: Number,
+        dim: int = 1, inplace: bool = False, **params: Number,
     ) -> Tensor:  # fmt: skip
         """The loss: a scalar for "mean" and "sum", one value per sample for "none"."""
         values = self._parameters(params)
@@ -97,7 +101,7 @@ class CompiledLoss:
         wrt = self._wanted(inputs, values) if torch.is_grad_enabled() else ()
         if self._per_row is not None and reduction == "mean":
             inputs = self._widened(inputs, wrt)
-        call = self._prepared(inputs, wrt, reduction, dim)
+        call = self._prepared(inputs, wrt, reduction, dim, inplace)
         layout, weights, divisor = call.layout, None, None
         if sample_weight is not None or self._per_row is not None:
             rows = layout.rows(inputs)
@@ -112,7 +116,7 @@ class CompiledLoss:
 
     def value_and_grad(
         self, *inputs: Tensor, wrt: Sequence[str] | None = None, reduction: str = "mean", ignore_index: int = -100,
-        sample_weight: Tensor | None = None, dim: int = 1, **params: Number,
+        sample_weight: Tensor | None = None, dim: int = 1, inplace: bool = False, **params: Number,
     ) -> tuple[Tensor, dict[str, Tensor]]:  # fmt: skip
         """The loss and its gradients in one pass, without autograd.
 
@@ -122,7 +126,7 @@ class CompiledLoss:
         values = self._parameters(params)
         check_reduction(reduction)
         wanted = self._differentiable[:1] if wrt is None else self._known(wrt)
-        call = self._prepared(inputs, wanted, reduction, dim)
+        call = self._prepared(inputs, wanted, reduction, dim, inplace)
         layout, weights, divisor = call.layout, None, None
         if sample_weight is not None or self._per_row is not None:
             if reduction == "mean" and set(wanted) & set(self.spec.divisor):
@@ -139,14 +143,15 @@ class CompiledLoss:
         return (loss.reshape(layout.shape) if reduction == "none" else loss), named
 
     def module(self, learnable: Sequence[str] = (), reduction: str = "mean", ignore_index: int = -100, dim: int = 1,
-               **params: float) -> LossModule:  # fmt: skip
+               inplace: bool = False, **params: float) -> LossModule:  # fmt: skip
         """The loss as a `torch.nn.Module`; parameters named in `learnable` become `nn.Parameter`s."""
         check_reduction(reduction)
         self._parameters(dict(params))
         for name in learnable:
             if name not in self._defaults:
                 raise TypeError(f"{self.spec.name} has no parameter {name}")
-        return LossModule(self, {**self._defaults, **params}, learnable, reduction, ignore_index, dim, tuple(params))
+        values = {**self._defaults, **params}
+        return LossModule(self, values, learnable, reduction, ignore_index, dim, inplace, tuple(params))
 
     def _wanted(self, inputs: Sequence[Tensor], values: Sequence[Number]) -> tuple[str, ...]:
         """What autograd wants a gradient by. In a transform that cannot be seen, and is whatever may have one."""
@@ -198,30 +203,43 @@ class CompiledLoss:
                 raise ValueError(f"{self.spec.name} has no gradient for {name}; it has: {has}")
         return tuple(wrt)
 
-    def _prepared(self, inputs: Sequence[Tensor], wrt: tuple[str, ...], reduction: str, dim: int) -> Call:
+    def _prepared(
+        self, inputs: Sequence[Tensor], wrt: tuple[str, ...], reduction: str, dim: int, inplace: bool = False
+    ) -> Call:
         """What all calls with such tensors have in common, from the last of them if there was one."""
         if transformed() or any(type(t) not in PLAIN for t in inputs):
             layout, step = layout_of(self.spec, inputs, dim), self._operator(wrt, reduction)
             return Call(self.spec, layout, wrt, step, self._differentiably(wrt, reduction), reduction)
-        key: list[Any] = [wrt, reduction, dim]
+        given = self._given_up(inputs, wrt) if inplace else None
+        key: list[Any] = [wrt, reduction, dim, given]
         for tensor in inputs:
             key += (tensor.shape, tensor.stride(), tensor.dtype, tensor.device)
         found = self._ready.get(tuple(key))
         if found is None:
-            found = self._prepare(inputs, wrt, reduction, dim)
+            found = self._prepare(inputs, wrt, reduction, dim, given)
             if len(self._ready) >= REMEMBERED:
                 self._ready.clear()
             self._ready[tuple(key)] = found
         return found
 
-    def _prepare(self, inputs: Sequence[Tensor], wrt: tuple[str, ...], reduction: str, dim: int) -> Call:
+    def _given_up(self, inputs: Sequence[Tensor], wrt: tuple[str, ...]) -> str | None:
+        """The input whose memory may take its gradient: the prediction, unless another one lies there."""
+        place = next((n for n, i in enumerate(self.spec.inputs) if i.kind == "real"), None)
+        if place is None or self.spec.inputs[place].name not in wrt:
+            return None
+        taken = [t.untyped_storage().data_ptr() for t in inputs]
+        return self.spec.inputs[place].name if taken.count(taken[place]) == 1 else None
+
+    def _prepare(
+        self, inputs: Sequence[Tensor], wrt: tuple[str, ...], reduction: str, dim: int, given: str | None
+    ) -> Call:
         layout = layout_of(self.spec, inputs, dim)
         rows = layout.rows(inputs)
         dtype = widest(self.spec, rows)
         named = {i.name: t for i, t in zip(self.spec.inputs, inputs) if not i.shared}
         exact = layout.direct and all(name in named and named[name].dtype == dtype for name in wrt)
-        step = self._kernel(inputs[0].device).prepare(rows, wrt, reduction)
-        return Call(self.spec, layout, wrt, step, self._differentiably(wrt, reduction), reduction, exact)
+        step = self._kernel(inputs[0].device).prepare(rows, wrt, reduction, given)
+        return Call(self.spec, layout, wrt, step, self._differentiably(wrt, reduction), reduction, exact, given)
 
     def _operator(self, wrt: tuple[str, ...], reduction: str) -> Step:
         """A step through the operator of the library."""
@@ -241,7 +259,7 @@ class CompiledLoss:
         def again() -> Step:
             if self._again is None:
                 self._again = self._backing.again()
-            return self._again.prepare((), wrt, reduction)
+            return self._again.prepare((), wrt, reduction, None)
 
         return again
 

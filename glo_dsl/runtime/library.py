@@ -57,7 +57,7 @@ class Library:
         self, key: str, inputs: Sequence[Tensor], params: Tensor, wrt: Sequence[str], reduction: str,
         ignore_index: int, weights: Tensor | None, divisor: Tensor | None,
     ) -> list[Tensor]:  # fmt: skip
-        step = self._entry(key).kernel(inputs[0].device).prepare(inputs, tuple(wrt), reduction)
+        step = self._entry(key).kernel(inputs[0].device).prepare(inputs, tuple(wrt), reduction, None)
         loss, gradients = step(inputs, params.unbind(), ignore_index, weights, divisor)
         per_class = {i.name for i in self._entry(key).spec.inputs if i.rows}
         laid = [_laid(g) if name in per_class else g.contiguous() for name, g in zip(wrt, gradients)]

@@ -16,12 +16,13 @@ class LossModule(torch.nn.Module):
 
     def __init__(
         self, fn: Callable[..., Tensor], params: Mapping[str, float], learnable: Sequence[str], reduction: str,
-        ignore_index: int, dim: int, given: Sequence[str],
+        ignore_index: int, dim: int, inplace: bool, given: Sequence[str],
     ) -> None:  # fmt: skip
         super().__init__()
         for name in learnable:
             self.register_parameter(f"param_{name}", torch.nn.Parameter(torch.tensor(float(params[name]))))
         self.fn, self.reduction, self.ignore_index, self.dim = fn, reduction, ignore_index, dim
+        self.inplace = inplace
         self.learnable = tuple(learnable)
         self.fixed = {name: params[name] for name in given if name not in learnable}
 
@@ -30,7 +31,7 @@ class LossModule(torch.nn.Module):
         learned = {name: getattr(self, f"param_{name}") for name in self.learnable}
         return self.fn(
             *inputs, reduction=self.reduction, ignore_index=self.ignore_index, sample_weight=sample_weight,
-            dim=self.dim, **self.fixed, **learned,
+            dim=self.dim, inplace=self.inplace, **self.fixed, **learned,
         )  # fmt: skip
 
     def extra_repr(self) -> str:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from glo_dsl.lang.loss import Loss
-from glo_dsl.runtime.compile import spec_of, triton_launch
+from glo_dsl.runtime.compile import spec_of, triton_module
 from glo_dsl.runtime.spec import Launch, Spec, counted
 
 Places = slice | Tensor
@@ -73,7 +73,7 @@ def groups_of(losses: Sequence[Loss], place: np.ndarray) -> list[Group]:
         members = np.flatnonzero(place == n)
         consecutive = bool(np.all(np.diff(members) == 1))
         places = slice(int(members[0]), int(members[-1]) + 1) if consecutive else torch.from_numpy(members)
-        made.append(Group(spec_of(loss), triton_launch(loss), len(members), places))
+        made.append(Group(spec_of(loss), triton_module(loss).launch, len(members), places))
     return made
 
 

@@ -66,12 +66,12 @@ class Kernel:
     """What computes a loss on a device.
 
     Attributes:
-        prepare: (inputs, wrt, reduction) -> a step for gradients by `wrt`, for inputs of these shapes, strides and
-            dtypes.
+        prepare: (inputs, wrt, reduction, inplace) -> a step for gradients by `wrt`, for inputs of these shapes, strides
+            and dtypes. It may leave the gradient of the input `inplace` in the memory of that input.
         rounds: gradients of inputs per sample have the input's dtype; otherwise that of the computation.
     """
 
-    prepare: Callable[[Sequence[Tensor], tuple[str, ...], str], Step]
+    prepare: Callable[[Sequence[Tensor], tuple[str, ...], str, str | None], Step]
     rounds: bool = False
 
 
@@ -79,19 +79,25 @@ PerRow = Callable[[tuple[Tensor, ...], Tensor, int], Tensor]
 """(inputs, params [K], ignore_index) -> what each row adds to the divisor of the mean [rows], differentiable."""
 
 Launch = Callable[..., tuple[Tensor, dict[str, Tensor]]]
-"""A generated `launch`: (inputs, params [K], wrt, scale [1], ignore_index, weight [rows]) -> (loss [rows], gradients).
-"""
+"""A generated `launch`: (inputs, params [K], wrt, scale [1], ignore_index, weight [rows], inplace) -> (loss [rows],
+gradients)."""
 
 
-def reducing(spec: Spec, launch: Launch, dtype: torch.dtype | None = None, checks: bool = False) -> Kernel:
+def reducing(
+    spec: Spec, launch: Launch, dtype: torch.dtype | None = None, checks: bool = False, overwrites: Sequence[str] = ()
+) -> Kernel:
     """A kernel out of a generated `launch`, which knows rows only: counts, scales and sums around it, on the device.
 
     `dtype` is that of parameters and scale, in which case gradients come rounded; None takes the widest of the inputs.
     With `checks`, a class index out of range raises IndexError on the CPU, where looking for one waits for nothing.
+    `overwrites` names the inputs whose memory the launch can leave their gradient in.
     """
     constants = Constants()
 
-    def prepare(_: Sequence[Tensor], wrt: tuple[str, ...], reduction: str) -> Step:
+    def prepare(rows: Sequence[Tensor], wrt: tuple[str, ...], reduction: str, inplace: str | None = None) -> Step:
+        named = {i.name: t for i, t in zip(spec.inputs, rows)}
+        replaced = (inplace,) if inplace in overwrites and inplace in wrt and replaceable(named[inplace]) else ()
+
         def step(
             inputs: Sequence[Tensor], params: Sequence[Number], ignore_index: int, weights: Tensor | None,
             divisor: Tensor | None,
@@ -104,7 +110,7 @@ def reducing(spec: Spec, launch: Launch, dtype: torch.dtype | None = None, check
                 scale = scale / (counted(spec, inputs, ignore_index) if divisor is None else divisor.to(kind))
             vector = constants.vector(tuple(params), inputs[0].device, kind)
             weights = None if weights is None else weights.to(kind).contiguous()
-            loss, found = launch(tuple(inputs), vector, wrt, scale, ignore_index, weights)
+            loss, found = launch(tuple(inputs), vector, wrt, scale, ignore_index, weights, replaced)
             gradients = tuple([found[name] for name in wrt])
             if reduction == "sum":
                 loss = loss.sum()
@@ -115,6 +121,11 @@ def reducing(spec: Spec, launch: Launch, dtype: torch.dtype | None = None, check
         return step
 
     return Kernel(prepare, rounds=dtype is not None)
+
+
+def replaceable(row: Tensor) -> bool:
+    """Whether an input [rows, classes] or [planes, rows, classes] lies in memory as a kernel lays its gradient."""
+    return row.is_contiguous() if row.dim() == 2 else row.transpose(1, 2).is_contiguous()
 
 
 class Constants:

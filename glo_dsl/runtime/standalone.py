@@ -18,6 +18,7 @@ IMPORTS = """from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -28,7 +29,7 @@ from torch import Tensor
 """
 
 
-CONTRACT = ("spec.py", "layout.py", "library.py", "module.py", "autograd.py", "contract.py")
+CONTRACT = ("spec.py", "layout.py", "library.py", "module.py", "upstream.py", "autograd.py", "contract.py")
 """The files that make the calling contract, in the order in which they need each other."""
 
 
@@ -116,7 +117,7 @@ def _binding(loss: Loss, text: str) -> str:
             lines.add(f"divisor={divisor_names(loss)!r},")
     lines.add("", "")
     with lines.block("def _kernel_for(device: torch.device) -> Kernel:"):
-        lines.add('if device.type == "cuda":', "    return reducing(SPEC, launch, torch.float32)")
+        lines.add('if device.type == "cuda":', "    return reducing(SPEC, launch, torch.float32, overwrites=INPLACE)")
         lines.add("return reducing(SPEC, torch.no_grad()(launch_torch), checks=True)")
     name = loss.name
     while name in taken or keyword.iskeyword(name):

@@ -318,6 +318,7 @@ def _tile(arch, classes, rows=1, across=False):
     # AMD's warps have 64 lanes, and the registers of NVIDIA's mean nothing to it.
     how = {"num_warps": max(how["num_warps"] // 2, 1)} if arch == "hip" else how
     return kernel, {"ROWS": height, "BLOCK": block, **how}
+INPLACE = ('z',)
 
 
 def _room(planes, rows, classes, across, dtype, device):
@@ -327,7 +328,7 @@ def _room(planes, rows, classes, across, dtype, device):
     return torch.empty((planes, rows, classes), dtype=dtype, device=device)
 
 
-def launch(inputs, params, wrt, scale, ignore_index=-100, weight=None):
+def launch(inputs, params, wrt, scale, ignore_index=-100, weight=None, inplace=()):
     """Loss per row, float32 [rows], and a dict of the gradients named in `wrt`, each times `scale`.
 
     inputs: z [rows, classes], t [rows]; any strides.
@@ -340,7 +341,8 @@ def launch(inputs, params, wrt, scale, ignore_index=-100, weight=None):
     without that axis are the same for all planes.
 
     A gradient is laid out like its input and has its dtype. What all rows share, a parameter above all, gets
-    one float32 term per row, for the caller to sum.
+    one float32 term per row, for the caller to sum. Gradients of inputs named in `inplace`, some of INPLACE, take
+    their memory, which has to be laid out like a gradient and to be no other input's.
     """
     in_z, in_t = inputs
     planes = [t.shape[0] for t, axes in ((in_z, 3), (in_t, 2), (params, 2),) if t.dim() == axes]
@@ -351,7 +353,10 @@ def launch(inputs, params, wrt, scale, ignore_index=-100, weight=None):
     across = not flat and in_z.stride(-1) > in_z.stride(-2)
     out_row_stride, out_class_stride = (1, rows) if across else (classes, 1)
     loss = torch.empty((planes, rows), dtype=torch.float32, device=device)
-    grad_z = _room(planes, rows, classes, across, dtype=in_z.dtype, device=device) if "z" in wrt else None
+    if "z" in inplace:
+        grad_z = in_z[None] if flat else in_z
+    else:
+        grad_z = _room(planes, rows, classes, across, dtype=in_z.dtype, device=device) if "z" in wrt else None
     grad_c0 = torch.empty((planes, rows), dtype=torch.float32, device=device) if "c0" in wrt else None
     grad_c1 = torch.empty((planes, rows), dtype=torch.float32, device=device) if "c1" in wrt else None
     grad_c2 = torch.empty((planes, rows), dtype=torch.float32, device=device) if "c2" in wrt else None

@@ -1,13 +1,14 @@
 import torch
 
 
-def launch_torch(inputs, params, wrt, scale, ignore_index, weight=None):
+def launch_torch(inputs, params, wrt, scale, ignore_index, weight=None, inplace=()):
     """Loss per row and gradients of the batch.
 
     inputs: tensors in the order of the loss: [rows, classes] per class, [rows] per sample, [classes] shared; instead
         of rows there may be several axes.
     params: [K] tensor of all parameters; scale: one number that multiplies every gradient.
     weight: [rows], what multiplies the loss and the gradients of each row; 0 leaves it out.
+    inplace: nothing, for PyTorch's operations leave their inputs alone.
     Returns the loss [rows] and a dict of gradients shaped like the inputs, [rows] for parameters, not yet rounded.
     """
     in0, in1, = inputs

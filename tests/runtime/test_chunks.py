@@ -67,7 +67,7 @@ def test_memory_is_an_eighth_of_the_logits(reduction: str, dtype: torch.dtype, m
 
     fused, small = glo.linear(fn), 100_000
     assert extra(lambda: fused(hidden, weight, t, reduction=reduction)) < eighth + small
-    assert extra(lambda: fused(hidden, weight, t, reduction=reduction, chunk=rows // 8)) > eighth + small  # it can fail
+    assert extra(lambda: fused(hidden, weight, t, reduction=reduction, chunk=rows // 4)) > eighth + small  # it can fail
 
 
 @pytest.mark.parametrize(("frozen", "products"), [("", 3), ("hidden", 2), ("weight", 2), ("both", 1), ("grad", 1)])
