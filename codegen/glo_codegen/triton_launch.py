@@ -120,8 +120,8 @@ def _launch_doc(program: Program) -> Iterable[str]:
         "without that axis are the same for all planes.",
         "",
         "A gradient is laid out like its input and has its dtype. What all rows share, a parameter above all, gets",
-        "one float32 term per row, for the caller to sum. Gradients of inputs named in `inplace`, some of INPLACE, take",
-        "their memory, which has to be laid out like a gradient and to be no other input's.",
+        "one float32 term per row, for the caller to sum. Gradients of inputs named in `inplace`, some of INPLACE,",
+        "take their memory, which has to be laid out like a gradient and to be no other input's.",
         '"""',
     )
 

@@ -48,6 +48,6 @@ def scaled_in_place(gradient: Tensor, factor: Tensor) -> Tensor:
     dense = gradient if gradient.is_contiguous() else gradient.transpose(-1, -2)
     count = gradient.numel()
     if count:
-        with torch.cuda.device_of(gradient):
+        with torch.cuda.device_of(gradient):  # type: ignore[no-untyped-call]
             _kernel()[(-(-count // BLOCK),)](dense, factor.contiguous(), count, BLOCK=BLOCK, num_warps=8)
     return gradient

@@ -253,8 +253,8 @@ def launch(inputs, params, wrt, scale, ignore_index=-100, weight=None, inplace=(
     without that axis are the same for all planes.
 
     A gradient is laid out like its input and has its dtype. What all rows share, a parameter above all, gets
-    one float32 term per row, for the caller to sum. Gradients of inputs named in `inplace`, some of INPLACE, take
-    their memory, which has to be laid out like a gradient and to be no other input's.
+    one float32 term per row, for the caller to sum. Gradients of inputs named in `inplace`, some of INPLACE,
+    take their memory, which has to be laid out like a gradient and to be no other input's.
     """
     in_z, in_t = inputs
     planes = [t.shape[0] for t, axes in ((in_z, 3), (in_t, 2),) if t.dim() == axes]
