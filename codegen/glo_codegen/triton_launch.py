@@ -198,4 +198,4 @@ def _call(program: Program, lines: Lines) -> None:
     ):
         for group in arguments(program):
             lines.add(*wrapped(argument.value for argument in group))
-        lines.add("**tile,")
+        lines.add(f"**tile, ALIGNED={'across and ' * tiled(program)}rows % 16 == 0,")

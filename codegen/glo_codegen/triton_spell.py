@@ -48,7 +48,7 @@ def kernel(program: Program, name: str, lines: Lines) -> Iterator[None]:
     with lines.block(f"def {name}("):
         for group in arguments(program):
             lines.add(*wrapped(argument.name for argument in group))
-        lines.add("ROWS: tl.constexpr, " * tiled(program) + "BLOCK: tl.constexpr,")
+        lines.add("ROWS: tl.constexpr, " * tiled(program) + "BLOCK: tl.constexpr, ALIGNED: tl.constexpr = False,")
     with lines.block("):  # fmt: skip"):
         lines.add('"""Loss and gradients, times scale; a gradient whose pointer is None costs nothing."""')
         yield
@@ -70,6 +70,8 @@ def _place(program: Program, lines: Lines) -> None:
     """Which rows of which plane a program holds. Offsets have 64 bits: logits may be more than 2^31."""
     height = "ROWS" if tiled(program) else "BLOCK"
     lines.add(
+        "if ALIGNED:  # the compiler sees: a vector of adjacent rows is all within the plane, and is loaded as one",
+        "    rows = rows // 16 * 16",
         f"parts = tl.cdiv(rows, {height})",
         "plane = (tl.program_id(0) // parts).to(tl.int64)",
         f"row = (tl.program_id(0) % parts).to(tl.int64) * {height} + tl.arange(0, {height})"

@@ -81,8 +81,10 @@ def compile_triton(
     return _without_locations(code) if isinstance(code, str) else code
 
 
-def build_triton(program: Program, target: str, dtype: str = "float32", classes: int = 1000) -> Built:
-    """The same with everything that a launch has to know.
+def build_triton(
+    program: Program, target: str, dtype: str = "float32", classes: int = 1000, aligned: bool = False
+) -> Built:
+    """The same with everything that a launch has to know; `aligned`: for numbers of rows that are multiples of 16.
 
     Raises:
         GloError: as `compile_triton` does.
@@ -93,7 +95,7 @@ def build_triton(program: Program, target: str, dtype: str = "float32", classes:
         raise GloError("Triton's interpreter is on, which compiles nothing", hint="unset TRITON_INTERPRET")
     from triton.backends.compiler import GPUTarget
 
-    return _compile(program, GPUTarget(back_end, arch, lanes), dtype, classes)
+    return _compile(program, GPUTarget(back_end, arch, lanes), dtype, classes, aligned)
 
 
 def _known(what: str, word: str, choices: dict[str, Any]) -> Any:
@@ -103,7 +105,7 @@ def _known(what: str, word: str, choices: dict[str, Any]) -> Any:
     return choices[word]
 
 
-def _compile(program: Program, target: Any, dtype: str, classes: int) -> Built:
+def _compile(program: Program, target: Any, dtype: str, classes: int, aligned: bool) -> Built:
     import triton
     from triton import knobs
     from triton.compiler import ASTSource
@@ -115,7 +117,7 @@ def _compile(program: Program, target: Any, dtype: str, classes: int) -> Built:
         rows = tiled(program)
         kernel, tile = module._tile(arch, classes) if rows else (getattr(module, kernel_name(program)), module.TILE)
         options = {name: tile[name] for name in OPTIONS[target.backend] if name in tile}
-        tile = {name: size for name, size in tile.items() if name not in OPTIONS["cuda"]}
+        tile = {name: size for name, size in tile.items() if name not in OPTIONS["cuda"]} | {"ALIGNED": aligned}
         signature, fixed, attributes = _specialization(program, dtype, classes, tile)
         source = ASTSource(fn=kernel, signature=signature, constexprs=fixed, attrs=attributes)
         compiled = triton.compile(source, target=target, options=options)

@@ -20,7 +20,7 @@ def _kernel() -> Any:
     import triton
     import triton.language as tl
 
-    @triton.jit(do_not_specialize=["count"])  # type: ignore[untyped-decorator]
+    @triton.jit  # type: ignore[untyped-decorator]
     def scale_kernel(values_ptr, factor_ptr, count, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
         factor = tl.load(factor_ptr).to(tl.float32)
         if factor != 1.0:

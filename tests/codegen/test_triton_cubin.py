@@ -35,7 +35,7 @@ import glo_dsl as glo
 from glo_dsl.passes.pipeline import whole_program
 from glo_codegen.triton_launch import tiled
 from test_triton_cubin import EXAMPLES, TARGETS, ZOO, program_of, synthetic
-from glo_dsl.runtime.triton_compile import compile_triton
+from glo_dsl.runtime.triton_compile import build_triton, compile_triton
 
 folder = Path(sys.argv[1])
 for path in EXAMPLES:
@@ -52,6 +52,10 @@ for name in ZOO:
 for number, text in enumerate(synthetic()):
     code = compile_triton(program_of(text), "cuda:90", "cubin", "bfloat16", 256)
     (folder / f"synthetic{number}.cubin").write_bytes(code)
+for path in EXAMPLES:
+    if not tiled(program_of(path.read_text())):
+        ptx = build_triton(program_of(path.read_text()), "cuda:90", "bfloat16", aligned=True).asm["ptx"]
+        (folder / f"{path.stem}.ptx").write_text(ptx)
 for target, kind in TARGETS:
     code = compile_triton(program_of(EXAMPLES[0].read_text()), target, kind, "float16")
     (folder / f"{target}.{kind}".replace(":", "_")).write_bytes(code.encode() if isinstance(code, str) else code)
@@ -160,3 +164,10 @@ def test_the_interpreter_compiles_nothing(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("TRITON_INTERPRET", "1")
     with pytest.raises(GloError, match="interpreter"):
         compile_triton(program_of(EXAMPLES[0].read_text()), "cuda:90", "ptx")
+
+
+@pytest.mark.parametrize("name", [p.stem for p in EXAMPLES if p not in LONG])
+def test_adjacent_rows_are_loaded_as_vectors(compiled: Path, name: str) -> None:
+    """8 numbers of 16 bits at a time: one by one, they would keep a fast memory waiting."""
+    ptx = (compiled / f"{name}.ptx").read_text()
+    assert "ld.global.v4.b32" in ptx and "st.global.v4.b32" in ptx and "ld.global.b16" not in ptx
