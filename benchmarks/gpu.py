@@ -60,8 +60,13 @@ def main(arguments: list[str] | None = None) -> int:
                 builders.finish(max(0.0, options.wait - (time.monotonic() - begin)))
             report.begun(section)
 
+        def ended(section: Any, how: dict[str, Any]) -> None:
+            report.ended(section, how)
+            if how.get("dead"):
+                print(log.read_text(errors="replace")[-1500:], file=sys.stderr)
+
         try:
-            drive(chosen, command("worker", setting), environment(setting), log, begun, report.keep, report.ended)
+            drive(chosen, command("worker", setting), environment(setting), log, begun, report.keep, ended)
         finally:
             builders.finish(0)
             report.fact("seconds", round(time.monotonic() - begin, 1))

@@ -47,7 +47,7 @@ def worst(setting: Setting, case: Case) -> Result:
     generator = torch.Generator(setting.device).manual_seed(0)
     fn, form = glo.compile(case.loss, "triton"), EAGER[case.loss.name]
     z = torch.randn(case.rows, case.classes, device=setting.device, generator=generator)
-    result, errors = Result(f"{case}"), list[dict[str, float]]()
+    result, errors = case.result(), list[dict[str, float]]()
     for regime, logits in regimes(z, generator).items():
         inputs = [logits.to(case.dtype), *case.inputs(setting, 1)[1:]]
         truth = truth_of(form, inputs, constants(case.loss, torch.float64, setting.device))

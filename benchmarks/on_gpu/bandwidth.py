@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import glo_dsl as glo
 from on_gpu.cases import TWELVE, Case, copying, gigabyte, measured, ours
@@ -28,7 +28,7 @@ def against_copy(setting: Setting) -> Results:
         kernel = {"glo": ours(case, buffers)["glo"]}
         bars = {"copy": copying(buffers)}
         truth = case.truth(buffers[0])
-        found = measured(setting, str(case), kernel, truth, case.dtype, len(buffers), SECONDS, bars)
+        found = measured(setting, case.result(), case.dtype, kernel, truth, len(buffers), SECONDS, bars)
         found.figures = {"of copy": found.ratio("copy"), "goal": goal, "TB/s": terabytes(case, found)}
         yield found
 
@@ -50,12 +50,13 @@ def against_cross_entropy(setting: Setting) -> Results:
             classes = bar.inputs(setting)[1]
             kernels = {"glo": ours(case, buffers)["glo"]}
             bars = {"cross entropy": ours(bar, [[b[0], classes] for b in buffers])["glo"]}
-            found = measured(
-                setting, str(case), kernels, case.truth(buffers[0]), case.dtype, len(buffers), SECONDS / 2, bars
-            )
+            truth = case.truth(buffers[0])
+            found = measured(setting, case.result(), case.dtype, kernels, truth, len(buffers), SECONDS / 2, bars)
         except Exception as error:
             setting.wait()
-            yield Result(str(case), notes=[f"failed: {type(error).__name__}: {first_line(error)}"])
+            found = case.result()
+            found.notes = [f"failed: {type(error).__name__}: {first_line(error)}"]
+            yield found
             continue
         slower = found.ratio("glo", "cross entropy")
         more = case.least_bytes / bar.least_bytes
@@ -64,6 +65,15 @@ def against_cross_entropy(setting: Setting) -> Results:
             "TB/s": terabytes(case, found),
         }  # fmt: skip
         yield found
+
+
+def summary(results: Sequence[Result]) -> list[Result]:
+    """How many losses keep up with cross-entropy, and which is furthest behind."""
+    slower = {r.of["loss"]: r.figures["at equal bytes"] for r in results if r.figures.get("at equal bytes")}
+    last = max(slower, key=lambda name: slower[name], default=None)
+    within = sum(ratio <= EQUAL_BYTES for ratio in slower.values())
+    figures = {"losses": len(slower), f"within {EQUAL_BYTES}": within, "last": last, "at": last and slower[last]}
+    return [Result("all losses", figures=figures)]
 
 
 def losses_of_rows(setting: Setting) -> Iterator[glo.Loss]:
@@ -83,9 +93,13 @@ ROW, CLASS = ("real", True, True), ("class", False, True)
 LOGITS_AND_CLASS, TWO_ROWS = [ROW, CLASS], [ROW, ROW]
 
 
-def ahead(setting: Setting) -> list[Callable[[], object]]:
+def kernels_of_copies(setting: Setting) -> list[Callable[[], object]]:
     cases = [gigabyte(setting, glo.zoo["cross_entropy"], classes) for classes in GOALS]
-    cases += [Case(loss, *setting.shape(ROWS, CLASSES)) for loss in losses_of_rows(setting)]
+    return [lambda case=case: once(setting, case) for case in cases]
+
+
+def kernels_of_losses(setting: Setting) -> list[Callable[[], object]]:
+    cases = [Case(loss, *setting.shape(ROWS, CLASSES)) for loss in losses_of_rows(setting)]
     return [lambda case=case: once(setting, case) for case in cases]
 
 

@@ -37,6 +37,11 @@ class Case:
     def __str__(self) -> str:
         return f"{self.loss.name} {self.rows}x{self.classes} {str(self.dtype)[6:]}"
 
+    def result(self) -> Result:
+        """Nothing known yet."""
+        facts = {"loss": self.loss.name, "rows": self.rows, "classes": self.classes, "dtype": str(self.dtype)[6:]}
+        return Result(str(self), facts)
+
     @property
     def vectors(self) -> int:
         """Inputs per class."""
@@ -137,15 +142,15 @@ def copying(buffers: Sequence[Sequence[Tensor]]) -> Contender:
 
 
 def measured(
-    setting: Setting, case: str, contenders: dict[str, Contender], truth: Truth, dtype: torch.dtype, buffers: int,
+    setting: Setting, result: Result, dtype: torch.dtype, contenders: dict[str, Contender], truth: Truth, buffers: int,
     seconds: float, bars: dict[str, Contender] | None = None,
 ) -> Result:  # fmt: skip
-    """Contenders judged, and those that are right timed; `bars` have no outcome to judge."""
+    """The result, with contenders judged, and those that are right timed; `bars` have no outcome to judge."""
     good, notes = judged(setting, contenders, truth, dtype)
-    del truth
+    result.notes += notes
     setting.free()
-    times = interleaved({**(bars or {}), **good}, buffers, setting.clock, seconds)
-    return Result(case, times, notes=notes)
+    result.microseconds = interleaved({**(bars or {}), **good}, buffers, setting.clock, seconds)
+    return result
 
 
 def fastest(result: Result, names: Sequence[str]) -> str | None:

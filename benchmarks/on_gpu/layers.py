@@ -69,8 +69,7 @@ def of_layer(setting: Setting, name: str, layer: Layer) -> Result:
     bars = {"three products": Contender(lambda n: layer.products())}
     truth = layer_truth(form, layer, constants(loss, torch.float64, setting.device))
     case = f"{name} {'x'.join(map(str, (*layer.hidden.shape, len(layer.weight))))}"
-    result = measured(setting, case, contenders, truth, torch.bfloat16, BUFFERS, SECONDS, bars)
-    result.notes = notes + result.notes
+    result = measured(setting, Result(case, notes=notes), torch.bfloat16, contenders, truth, BUFFERS, SECONDS, bars)
     result.figures = {"of the products": result.ratio("glo linear", "three products"), "goal": GOAL}
     for who in result.microseconds:
         if who in contenders:

@@ -66,9 +66,9 @@ def compared(
     setting: Setting, case: Case, contenders: dict[str, Contender], notes: list[str], form: Callable[..., Tensor],
     buffers: list[list[Tensor]],
 ) -> Result:  # fmt: skip
-    truth = truth_of(form, buffers[0])
-    result = measured(setting, str(case), contenders, truth, case.dtype, len(buffers), SECONDS)
-    result.notes = notes + result.notes
+    truth, empty = truth_of(form, buffers[0]), case.result()
+    empty.notes += notes
+    result = measured(setting, empty, case.dtype, contenders, truth, len(buffers), SECONDS)
     for name in result.microseconds:
         if name.startswith(("liger", "quack")):
             result.figures[f"{name}/glo"] = result.ratio(name)

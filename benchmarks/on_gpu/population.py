@@ -74,7 +74,8 @@ def vectors(setting: Setting) -> Result:
         contenders["compiled vmap"] = mapped(torch.compile(both, dynamic=False))
     value, gradients = looped(form, data[0][0].double(), data[0][1], theta.double())
     truth = Truth(value.float(), [gradients[0].float()])
-    result = measured(setting, f"{count} vectors of taylor3", contenders, truth, torch.float32, BUFFERS, SECONDS)
+    empty = Result(f"{count} vectors of taylor3")
+    result = measured(setting, empty, torch.float32, contenders, truth, BUFFERS, SECONDS)
     result.figures = {"goal in us": GOAL} | {
         f"{name}/glo": result.ratio(name) for name in result.microseconds if name != "glo"
     }
@@ -98,8 +99,8 @@ def different(setting: Setting) -> Result:
 
     values, gradients = glo.bundle(losses, "torch").value_and_grad(data[0][0].double(), data[0][1])
     truth = Truth(values.float(), [gradients["z"].float()])
-    name = f"{len(losses)} different losses"
-    result = measured(setting, name, {"glo": Contender(step)}, truth, torch.float32, BUFFERS, SECONDS)
+    empty = Result(f"{len(losses)} different losses")
+    result = measured(setting, empty, torch.float32, {"glo": Contender(step)}, truth, BUFFERS, SECONDS)
     result.figures = {"goal in us": 2 * GOAL}
     return result
 

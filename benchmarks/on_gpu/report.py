@@ -28,11 +28,7 @@ class Report:
         self._write()
 
     def keep(self, section: Section, result: dict[str, Any]) -> None:
-        """Adds a result; a later one for the same case, such as a mean so far, takes its place if it has no times."""
-        results = self._found["sections"][section.name]["results"]
-        if not result["microseconds"]:
-            results[:] = [r for r in results if r["case"] != result["case"] or r["microseconds"]]
-        results.append(result)
+        self._found["sections"][section.name]["results"].append(result)
         print(line(result), flush=True)
         self._write()
 

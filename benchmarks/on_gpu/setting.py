@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ class Result:
     """One line of a section.
 
     Attributes:
-        case: what was measured.
+        case: what was measured. of: the same for programs to read, if it is a loss on a shape.
         microseconds: of the device by contender: median, 20th and 80th percentile; and of the host until the call is
             issued.
         figures: anything else that is a number or a word, by name.
@@ -77,6 +77,7 @@ class Result:
     """
 
     case: str
+    of: dict[str, Any] = field(default_factory=dict)
     microseconds: dict[str, tuple[float, float, float, float]] = field(default_factory=dict)
     figures: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -102,6 +103,7 @@ class Section:
         run: gives its results one by one, and is left when its time is over.
         timed: nothing else may run meanwhile.
         ahead: kernels that it needs, to be built by other processes before it begins.
+        summary: what its results say together, however many there are.
     """
 
     name: str
@@ -110,6 +112,7 @@ class Section:
     run: Callable[[Setting], Results]
     timed: bool = True
     ahead: Callable[[Setting], list[Callable[[], object]]] | None = None
+    summary: Callable[[Sequence[Result]], list[Result]] | None = None
 
 
 def environment(setting: Setting, **more: str) -> dict[str, str]:

@@ -50,7 +50,7 @@ def calls(setting: Setting, case: Case) -> Result:
         return Contender(step)
 
     contenders = {"glo": Contender(direct), "glo autograd": stepped(fn), "eager": stepped(form, *given)}
-    result = measured(setting, str(case), contenders, case.truth(data[0]), case.dtype, BUFFERS, SECONDS)
+    result = measured(setting, case.result(), case.dtype, contenders, case.truth(data[0]), BUFFERS, SECONDS)
     right = {name: contenders[name] for name in contenders if name in result.microseconds}
     for name, wall in walls(setting, right).items():
         result.figures[f"{name} wall us"] = wall

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any, TextIO
 
 from on_gpu.sections import ALL
-from on_gpu.setting import Setting, read_setting
+from on_gpu.setting import Result, Setting, read_setting
 
 BROKEN = 3
 """How a process ends that has lost its hold of the device."""
@@ -20,11 +20,12 @@ BROKEN = 3
 def run(name: str, seconds: float, setting: Setting, out: TextIO) -> None:
     """A section: its results as they come, and how it ended."""
     section = next(s for s in ALL if s.name == name)
-    deadline, results = time.monotonic() + seconds, section.run(setting)
+    deadline, results, kept = time.monotonic() + seconds, section.run(setting), list[Result]()
     ended: dict[str, Any] = {"ended": "complete"}
     try:
         for result in results:
             if result is not None:
+                kept.append(result)
                 say(out, {"result": asdict(result)})
             if time.monotonic() > deadline:
                 ended = {"ended": "out of time"}
@@ -33,6 +34,8 @@ def run(name: str, seconds: float, setting: Setting, out: TextIO) -> None:
         ended = {"ended": f"failed: {type(error).__name__}: {error}"[:400], "trace": traceback.format_exc(limit=-4)}
     finally:
         results.close()
+    for result in section.summary(kept) if section.summary else ():
+        say(out, {"result": asdict(result)})
     say(out, ended)
     try:
         setting.wait()

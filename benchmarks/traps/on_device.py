@@ -35,7 +35,11 @@ def on_device(loss: Loss, device: torch.device | str) -> Loss:
     """The loss computed there, of inputs from here, its value back here."""
 
     def elsewhere(*inputs: Tensor, **options: Any) -> Tensor:
-        home = inputs[0].device
-        return moved(loss(*(moved(t, device) for t in inputs), **options), home)
+        there = [moved(t, device) for t in inputs]
+        value = loss(*there, **options)
+        for mine, other in zip(inputs, there):  # whoever writes over its inputs shall be seen to
+            if mine.numel():
+                mine.untyped_storage().copy_(other.untyped_storage())
+        return moved(value, inputs[0].device)
 
     return elsewhere
