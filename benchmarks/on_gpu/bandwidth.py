@@ -22,7 +22,7 @@ SECONDS = 0.5
 
 def against_copy(setting: Setting) -> Results:
     """A copy reads and writes as many bytes as loss and gradient have to."""
-    for classes, goal in GOALS.items():
+    for classes, goal in list(GOALS.items())[: setting.count(len(GOALS))]:
         case = gigabyte(setting, glo.zoo["cross_entropy"], classes)
         buffers = case.buffers(setting)
         kernel = {"glo": ours(case, buffers)["glo"]}

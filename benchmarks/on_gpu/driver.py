@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,13 @@ class Worker:
     def __init__(self, line: Sequence[str], environment: dict[str, str], log: Path) -> None:
         self._process = started(line, environment, log, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._events: queue.Queue[Event | None] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _read(self) -> None:
-        for text in self._process.stdout:
-            self._events.put(json.loads(text))
+        with self._process.stdout as lines:
+            for text in lines:
+                self._events.put(json.loads(text))
         self._events.put(None)
 
     def run(self, section: str, seconds: float, keep: Callable[[Event], None]) -> Event:
@@ -50,7 +53,6 @@ class Worker:
             try:
                 event = self._events.get(timeout=max(0.0, last - time.monotonic()))
             except queue.Empty:
-                self.stop()
                 return {"ended": f"killed: it took more than {seconds:.0f} s", "dead": True}
             if event is None:
                 return {"ended": f"its process died: exit code {self._process.wait()}", "dead": True}
@@ -63,7 +65,11 @@ class Worker:
         return self._process.poll() is None
 
     def stop(self) -> None:
+        """Ends the process, whatever it does."""
         stop(self._process)
+        self._reader.join()
+        with suppress(OSError):  # what it did not read is lost
+            self._process.stdin.close()
 
 
 def started(line: Sequence[str], environment: dict[str, str], log: Path, **pipes: Any) -> subprocess.Popen[str]:
@@ -129,6 +135,6 @@ def drive(
         end = worker.run(section.name, seconds, lambda event, section=section: keep(section, event))
         ended(section, {**end, "seconds": round(time.monotonic() - began, 1)})
         if end.get("dead"):
-            worker = None
+            worker.stop()
     if worker is not None:
         worker.stop()
