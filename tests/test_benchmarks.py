@@ -98,13 +98,15 @@ def test_who_is_wrong_is_not_timed() -> None:
     contenders = {
         "right": Contender(cross_entropy()), "gradient": Contender(cross_entropy(factor=1.02)),
         "value": Contender(cross_entropy(shift=1e-3)), "nan": Contender(cross_entropy(factor=math.nan)),
-        "shape": Contender(lambda n: (torch.zeros(3), [])), "broken": Contender(broken),
+        "shape": Contender(cross_entropy(), read=lambda found: (found[0].reshape(1), found[1])),
+        "count": Contender(lambda n: (torch.zeros(()), [])), "broken": Contender(broken),
         "read": Contender(cross_entropy(factor=2.0), read=lambda found: (found[0], [found[1][0] / 2])),
     }  # fmt: skip
     good, notes = judge.judged(SETTING, contenders, judge.truth_of(EAGER["cross_entropy"], logits()), torch.float32)
     assert list(good) == ["right", "read"]
     assert [note.partition(":")[0] for note in notes] == [
         "gradient WRONG, not timed", "value WRONG, not timed", "nan WRONG, not timed", "shape WRONG, not timed",
+        "count WRONG, not timed",
         "broken failed",
     ]  # fmt: skip
     assert notes[-1].endswith("ValueError: no such kernel")

@@ -58,8 +58,10 @@ def calls(setting: Setting, case: Case) -> Result:
         if name not in right:
             continue
         result.figures[f"{name} launches"] = launches(setting, lambda name=name: right[name].step(0))
-        if waiting := waits(setting, lambda name=name: right[name].step(0)):
-            result.notes.append(f"{name} waits for the device: {waiting}")
+        report_waiting(setting, result, name, lambda name=name: right[name].step(0))
+    if case.loss.params:
+        tensors = {p: torch.tensor(value, device=setting.device) for p, value in case.loss.defaults.items()}
+        report_waiting(setting, result, "constants on the device", lambda: fn.value_and_grad(*data[0], **tensors))
     if "glo" in right and not setting.rehearsal:
         result.figures["replay us"] = replay(setting, direct)
     result.figures["goals"] = ", ".join(f"{name} {goal}" for name, goal in GOALS.items())
@@ -108,14 +110,17 @@ def no_waiting(setting: Setting) -> Iterator[None]:
         torch.cuda.set_sync_debug_mode("default")
 
 
-def waits(setting: Setting, step: Callable[[], object]) -> str:
-    """What says that a call waits for the device; empty if it does not."""
+def report_waiting(setting: Setting, result: Result, name: str, step: Callable[[], object]) -> None:
+    """Whether a call, warm, waits for the device, and what says so."""
+    step()
     try:
         with no_waiting(setting):
             step()
     except RuntimeError as error:
-        return first_line(error) or type(error).__name__
-    return ""
+        result.notes.append(f"{name}: {first_line(error)}")
+        result.figures[f"{name} waits"] = "YES"
+    else:
+        result.figures[f"{name} waits"] = "unknown" if setting.rehearsal else "no"
 
 
 def replay(setting: Setting, step: Callable[[int], object]) -> float:
