@@ -6,7 +6,6 @@ See README.md in this folder. On a machine without a GPU, `--rehearse` runs ever
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import sys
 import tempfile
@@ -16,9 +15,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
-if importlib.util.find_spec("glo_dsl") is None:  # a bare checkout, not installed
-    sys.path[1:1] = [str(HERE.parent), str(HERE.parent / "codegen")]
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "codegen")]  # this checkout, installed or not
 
 NO_GPU = 2
 OUT = HERE / "results" / "gpu.json"
