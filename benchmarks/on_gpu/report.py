@@ -19,6 +19,8 @@ class Report:
     def __init__(self, facts: dict[str, Any], out: Path | None) -> None:
         self._found: dict[str, Any] = {"machine": facts, "sections": {}}
         self._out = out
+        if out is not None:
+            out.parent.mkdir(parents=True, exist_ok=True)
 
     def begun(self, section: Section) -> None:
         print(f"\n== {section.name}: {section.about}", flush=True)
