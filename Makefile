@@ -1,4 +1,5 @@
 # make demo: install into .venv and search for a loss on the digits task.  make test: everything that must hold.
+# make bench: how fast it is on this machine, on its GPU too if it has one.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -34,6 +35,9 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/cpu.py --out benchmarks/results/cpu.json
+	@if $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; \
+	then $(BIN)/python benchmarks/gpu.py --out benchmarks/results/gpu.json; \
+	else echo "no CUDA device: benchmarks/gpu.py is left out"; fi
 
 clean:
 	rm -rf .venv glo-out

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
+from eager import EAGER, Outcome, constants, differentiated
 from measuring import machine
 from torch import Tensor
 
@@ -22,46 +22,10 @@ import glo_dsl as glo
 EXAMPLES = Path(__file__).parents[1] / "examples"
 ROWS = [(128, 10), (4096, 10), (4096, 1000), (256, 50257)]
 FLAT = [(1280,), (40960,), (4_000_000,), (12_000_000,)]
+LOSSES = ("cross_entropy", "focal", "baikal", "taylor3", "huber", "mse")
 CONTENDERS = ("glo", "glo autograd", "eager", "compile")
 SECONDS = 2.5
 """What the timed rounds of a case take, all contenders together."""
-
-Function = Callable[..., Tensor]
-Outcome = tuple[Tensor, Tensor]
-
-
-def cross_entropy(z: Tensor, t: Tensor) -> Tensor:
-    return F.cross_entropy(z, t)
-
-
-def focal(z: Tensor, t: Tensor, gamma: Tensor) -> Tensor:
-    nll = F.cross_entropy(z, t, reduction="none")
-    return ((1 - torch.exp(-nll)) ** gamma * nll).mean()
-
-
-def baikal(z: Tensor, t: Tensor) -> Tensor:
-    log_y = F.log_softmax(z, 1)
-    inverse = torch.exp(-log_y.gather(1, t[:, None])[:, 0])
-    return (inverse / z.shape[1] - log_y.mean(1)).mean()
-
-
-def taylor3(z: Tensor, t: Tensor, th: Tensor) -> Tensor:
-    x = F.one_hot(t, z.shape[1]).to(z.dtype) - th[0]
-    y = F.softmax(z, 1) - th[1]
-    return -(y * (th[2] + x * (th[5] + th[7] * x) + y * (th[3] + th[6] * x + th[4] * y))).mean()
-
-
-def huber(p: Tensor, y: Tensor) -> Tensor:
-    return F.huber_loss(p, y, delta=1.0)
-
-
-def mse(p: Tensor, y: Tensor) -> Tensor:
-    return F.mse_loss(p, y)
-
-
-EAGER: dict[str, Function] = {f.__name__: f for f in (cross_entropy, focal, baikal, taylor3, huber, mse)}
-PACKED = {"focal": ["gamma"], "taylor3": [f"th{k}" for k in range(8)]}
-"""Constants that the PyTorch form takes as one tensor, so that torch.compile cannot bake them in."""
 
 
 @dataclass
@@ -88,19 +52,11 @@ def inputs_of(name: str, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     return first, torch.randint(0, shape[1], shape[:1], generator=generator)
 
 
-def differentiated(f: Function, x: Tensor, *rest: Tensor) -> Outcome:
-    """One step by autograd; nothing is accumulated, every gradient is a new tensor."""
-    x = x.detach().requires_grad_()
-    loss = f(x, *rest)
-    return loss.detach(), torch.autograd.grad(loss, x)[0]
-
-
 def steps(name: str, shape: tuple[int, ...]) -> dict[str, Callable[[], Outcome]]:
     """The contenders on the same data, each a function without arguments."""
     loss = glo.load(EXAMPLES / f"{name}.glo")[name]
     fn, data = glo.compile(loss), inputs_of(name, shape)
-    constants = [torch.tensor([loss.defaults[k] for k in PACKED[name]])] if name in PACKED else []
-    constants = [c.reshape(()) if c.numel() == 1 else c for c in constants]
+    given = constants(loss)
     torch._dynamo.reset()
     compiled = torch.compile(EAGER[name], dynamic=False, fullgraph=True)
     wrt = fn.spec.differentiable[:1]
@@ -112,19 +68,17 @@ def steps(name: str, shape: tuple[int, ...]) -> dict[str, Callable[[], Outcome]]
     return {
         "glo": direct,
         "glo autograd": lambda: differentiated(fn, *data),
-        "eager": lambda: differentiated(EAGER[name], *data, *constants),
-        "compile": lambda: differentiated(compiled, *data, *constants),
+        "eager": lambda: differentiated(EAGER[name], *data, *given),
+        "compile": lambda: differentiated(compiled, *data, *given),
     }
 
 
 def truth(name: str, shape: tuple[int, ...]) -> Outcome:
     """The eager form in float64."""
     first, second = inputs_of(name, shape)
-    loss = glo.load(EXAMPLES / f"{name}.glo")[name]
-    constants = [torch.tensor([loss.defaults[k] for k in PACKED[name]], dtype=torch.float64)] if name in PACKED else []
-    constants = [c.reshape(()) if c.numel() == 1 else c for c in constants]
+    given = constants(glo.load(EXAMPLES / f"{name}.glo")[name], torch.float64)
     second = second.double() if second.is_floating_point() else second
-    return differentiated(EAGER[name], first.double(), second, *constants)
+    return differentiated(EAGER[name], first.double(), second, *given)
 
 
 def wrong(mine: Outcome, want: Outcome) -> str:
@@ -214,14 +168,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write the results as JSON to this file")
     parser.add_argument("--quick", action="store_true", help="two shapes and short rounds")
     parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out: it takes most of the time")
-    parser.add_argument("--loss", action="append", choices=list(EAGER), help="only this loss; may be repeated")
+    parser.add_argument("--loss", action="append", choices=LOSSES, help="only this loss; may be repeated")
     options = parser.parse_args()
     torch._inductor.config.fx_graph_cache = False  # a kernel from a cache would not be seen to be compiled
     facts = machine()
     print(*(f"{key}: {value}" for key, value in facts.items()), sep="\n", end="\n\n")
     print(HEAD + f"{'eager/glo':>12}{'compile/glo':>12}{'eager/autograd':>16}")
     rows = []
-    for name in options.loss or EAGER:
+    for name in options.loss or LOSSES:
         shapes: Sequence[tuple[int, ...]] = FLAT if name in ("huber", "mse") else ROWS
         for shape in shapes[1:3] if options.quick else shapes:
             seconds = SECONDS / 5 if options.quick else SECONDS

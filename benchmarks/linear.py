@@ -17,12 +17,13 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from cpu import EXAMPLES, PACKED, baikal, taylor3
+from eager import EAGER, constants
 from measuring import machine
 from torch import Tensor
 
 import glo_dsl as glo
 
+EXAMPLES = Path(__file__).parents[1] / "examples"
 SHAPES = {"large": (4096, 1024, 50257), "small": (2048, 256, 8000)}
 CONTENDERS = {
     "cross_entropy": ("glo linear", "glo", "eager", "torch chunked"),
@@ -57,9 +58,8 @@ def step_of(name: str, contender: str) -> Step:
     if contender == "glo":
         fn = glo.compile(loss)
         return lambda h, w, t: fn(F.linear(h, w), t)
-    constants = [torch.tensor([loss.defaults[k] for k in PACKED[name]])] if name in PACKED else []
-    eager: Callable[..., Tensor] = {"cross_entropy": F.cross_entropy, "baikal": baikal, "taylor3": taylor3}[name]
-    return lambda h, w, t: eager(F.linear(h, w), t, *constants)
+    eager, given = EAGER[name], constants(loss)
+    return lambda h, w, t: eager(F.linear(h, w), t, *given)
 
 
 def data(rows: int, width: int, classes: int) -> tuple[Tensor, Tensor, Tensor]:

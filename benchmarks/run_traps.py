@@ -13,14 +13,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-if "liger" in sys.argv:  # before triton is imported: there may be no GPU
+import torch
+
+if {"triton", "liger"} & {*sys.argv} and not torch.cuda.is_available():  # before triton is imported
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
-import torch
 from measuring import machine
 from torch import Tensor
 from traps.cases import Loss
 from traps.losses import Subject
+from traps.on_device import on_device
 from traps.special import SPECIAL
 from traps.suite import Trap, traps
 
@@ -29,6 +31,16 @@ import glo_dsl as glo
 
 def _glo(target: str) -> Callable[[Subject], Loss]:
     return lambda subject: glo.compile(glo.zoo[subject.name], target)
+
+
+def _where_triton_runs(make: Callable[[Subject], Loss | None]) -> Callable[[Subject], Loss | None]:
+    """On the GPU if there is one, else in the interpreter."""
+
+    def there(subject: Subject) -> Loss | None:
+        loss = make(subject)
+        return loss if loss is None or not torch.cuda.is_available() else on_device(loss, "cuda")
+
+    return there
 
 
 def _compiled(subject: Subject) -> Loss:
@@ -60,8 +72,13 @@ def _liger(subject: Subject) -> Loss | None:
 
 
 CONTENDERS: dict[str, Callable[[Subject], Loss | None]] = {
-    "c": _glo("c"), "torch": _glo("torch"), "eager": lambda subject: subject, "compile": _compiled, "liger": _liger,
+    "c": _glo("c"), "torch": _glo("torch"), "triton": _where_triton_runs(_glo("triton")),
+    "eager": lambda subject: subject, "compile": _compiled, "liger": _where_triton_runs(_liger),
 }  # fmt: skip
+
+
+SINGLE = ("triton",)
+"""Who computes in float32 at best, and says so."""
 
 
 def kind_of(trap: Trap) -> str:
@@ -77,6 +94,8 @@ def run(contender: str, losses: list[str], only_special: bool) -> dict[str, Any]
     start = time.perf_counter()
     for trap in traps():
         subject, kind = trap.subject, kind_of(trap)
+        if contender in SINGLE and kind == "numbers in float64":
+            continue
         if (losses and subject.name not in losses) or (only_special and kind not in SPECIAL):
             continue
         if subject.name not in made:

@@ -1,0 +1,1 @@
+"""What `gpu.py` measures: a section each, run one after the other in a process that the script watches."""
