@@ -19,8 +19,9 @@ REGISTERS = 90
 LANES = 512
 """Those of 16 warps."""
 
-MAXNREG = 128
-"""Said to NVIDIA's assembler, which would rather spill a little than have fewer programs share a core."""
+FILE = 65536
+"""Registers of a core. A program is given all that its threads can have: left to itself, NVIDIA's assembler would
+rather spill a little than have fewer programs share a core."""
 
 PACKED = 1024
 """Values of a program that holds several short rows."""
@@ -109,7 +110,7 @@ def add_tiles(program: Program, kernel: str, stream: str, measured: Mapping[str,
 
 
 def _row(tile: Tile, kernel: str, stream: str) -> str:
-    how = f'"num_warps": {tile.warps}, "maxnreg": {MAXNREG}'
+    how = f'"num_warps": {tile.warps}, "maxnreg": {FILE // (32 * max(tile.warps, 16))}'
     if tile.ctas > 1:
         how += f', "num_ctas": {tile.ctas}'
     return f"({tile.values}, {stream if tile.streams else kernel}, {{{how}}}),"

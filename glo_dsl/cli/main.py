@@ -8,6 +8,7 @@ from collections.abc import Callable
 import typer
 
 import glo_dsl
+from glo_dsl.cli.bench import bench_command
 from glo_dsl.cli.check import check_command
 from glo_dsl.cli.compile import compile_command
 from glo_dsl.cli.explain import explain_command
@@ -21,6 +22,7 @@ app = typer.Typer(
     help="Write, compile and search training losses.", no_args_is_help=True, add_completion=False,
     pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
+app.command("bench")(bench_command)
 app.command("check")(check_command)
 app.command("compile")(compile_command)
 app.command("explain")(explain_command)

@@ -22,6 +22,7 @@ from glo_dsl.runtime.contract import Backing, CompiledLoss
 from glo_dsl.runtime.library import Library
 from glo_dsl.runtime.load_module import load_module
 from glo_dsl.runtime.spec import InputSpec, Kernel, Launch, Spec, Step, reducing
+from glo_dsl.runtime.tiles import measured
 
 TARGETS = ("auto", "triton", "c", "torch")
 
@@ -90,7 +91,8 @@ def triton_module(loss: Loss) -> ModuleType:
     """The Triton kernels of a loss, behind the `launch` of a module."""
     from glo_codegen.triton import emit_triton
 
-    return load_module(emit_triton(whole_program(loss)))
+    program = whole_program(loss)
+    return load_module(emit_triton(program, measured(program)))
 
 
 def _torch(loss: Loss, spec: Spec) -> Kernel:
