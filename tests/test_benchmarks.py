@@ -238,6 +238,9 @@ def test_accuracy_counts_units_in_the_last_place() -> None:
     found = accuracy.of(lambda: (torch.tensor(2.2), off), [], (torch.tensor(2.0), want))
     assert found["loss"] == pytest.approx(0.1) and found["gradient"] == 2.0**-6
     assert found["within an ulp"] == 0.75
+    beyond = torch.tensor([[math.inf, 0.0], [0.5, 0.0]])  # of what float32 holds: only the other row is judged
+    found = accuracy.of(lambda: (torch.tensor(math.inf), off), [], (torch.tensor(math.inf), beyond))
+    assert found == {"loss": 0.0, "gradient": 2.0**-6, "within an ulp": 0.5}
 
 
 def test_a_generation_is_of_different_losses() -> None:
