@@ -13,6 +13,7 @@ from glo_codegen.program import Program
 from glo_dsl.ir.expr import POSITION, Apply, Expr, Var, apply, const, rebuild, truth, walk
 from glo_dsl.lang.loss import Loss
 from glo_dsl.passes.online import Online, is_exponent, online
+from glo_dsl.passes.powers import powers
 from glo_dsl.passes.schedule import schedule
 from glo_dsl.passes.simplify import at, family, rewrite
 
@@ -21,7 +22,8 @@ def walked_program(loss: Loss, value: Expr, gradients: Mapping[Var, Expr], progr
     """The Program with the fewest passes over the row, or None when `program` itself has no more than that."""
     roots = (value, *gradients.values())
     found = program
-    for form in dict.fromkeys((roots, split(roots))):
+    apart = split(roots)
+    for form in dict.fromkeys((roots, apart, powers(apart))):
         other = schedule(loss, form[0], dict(zip(gradients, form[1:], strict=True)), online(form))
         found = min(found, other, key=_passes)
     return None if found is program else found

@@ -222,22 +222,45 @@ def taylor3_stream_kernel(
     p_th5 = tl.load(params_ptr + plane * params_plane_stride + 5)
     p_th6 = tl.load(params_ptr + plane * params_plane_stride + 6)
     p_th7 = tl.load(params_ptr + plane * params_plane_stride + 7)
-    v0 = n_classes * p_th1
-    v1 = 1.0 - v0
-    v2 = p_th2 * v1
-    v38 = -1.0 / n_classes
-    v39 = p_th7 * v38
-    v41 = p_th4 * v38
-    v43 = p_th5 * v38
-    v47 = p_th6 * v38
-    v49 = p_th3 * v38
-    v65 = v43 * v1
-    v71 = n_classes * p_th0
-    v72 = 1.0 - v71
-    v73 = v72 * v43
-    v80 = p_th2 * v38
-    v81 = n_classes * v80
-    v84 = v1 * v38
+    v0 = 1.0 - p_th0
+    v1 = v0 * v0
+    v23 = p_th0 * p_th0
+    v31 = n_classes * p_th1
+    v32 = 1.0 - v31
+    v33 = p_th2 * v32
+    v34 = p_th1 * p_th1
+    v35 = n_classes * v34
+    v55 = p_th1 * v34
+    v56 = n_classes * v55
+    v86 = -1.0 / n_classes
+    v87 = p_th7 * v86
+    v92 = p_th4 * v86
+    v94 = p_th5 * v86
+    v98 = p_th6 * v86
+    v100 = p_th3 * v86
+    v107 = v34 * v92
+    v108 = p_th0 * v94
+    v109 = v107 - v108
+    v110 = p_th0 * v98
+    v111 = v100 - v110
+    v112 = p_th1 * v92
+    v113 = v111 - v112
+    v114 = p_th1 * v113
+    v115 = -2.0 * v114
+    v116 = v109 + v115
+    v117 = v87 * v23
+    v118 = v116 + v117
+    v137 = v94 * v0
+    v140 = v98 * v0
+    v141 = v140 + v100
+    v147 = v1 * v87
+    v156 = v94 * v32
+    v162 = p_th2 * v86
+    v163 = n_classes * v162
+    v164 = n_classes * p_th0
+    v165 = 1.0 - v164
+    v166 = v165 * v94
+    v182 = v32 * v86
 
     at_z = in_z_ptr + plane * in_z_plane_stride + row * in_z_row_stride
     at_t = in_t_ptr + plane * in_t_plane_stride + row * in_t_row_stride
@@ -253,182 +276,227 @@ def taylor3_stream_kernel(
         filler = tl.where(weight == 0, 0.0, filler)
         scale = scale * weight
 
-    # Phase 1 of 3: max over classes, sum over classes.
-    v19 = tl.where(usable, index_t, -1).to(tl.int32)
-    largest_v4 = tl.full([ROWS, 1], float("-inf"), tl.float32)
-    lanes_v7 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
-    lanes_v77 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
+    # Phase 1 of 2: max over classes, sum over classes.
+    v3 = tl.where(usable, index_t, -1).to(tl.int32)
+    v4 = tl.load(at_z + v3.to(tl.int64) * in_z_class_stride, mask=usable, other=0).to(tl.float32)
+    largest_v5 = tl.full([ROWS, 1], float("-inf"), tl.float32)
+    lanes_v10 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
+    lanes_v17 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
+    lanes_v20 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
+    lanes_v41 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
+    lanes_v49 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
+    lanes_v73 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
+    lanes_v134 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
+    lanes_v177 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
     for start in range(0, classes, BLOCK):
         col = start + tl.arange(0, BLOCK)[None, :]
         col_mask = col < classes
         mask = row_mask & col_mask
-        v3 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
-        before_v4 = largest_v4
-        largest_v4 = _max(before_v4, tl.reduce(tl.where(col_mask, v3, float("-inf")), 1, _max, keep_dims=True))
-        v4 = tl.where(largest_v4 == float("-inf"), 0.0, largest_v4)
-        shrink_v4 = tl.where(largest_v4 == before_v4, 1.0, tl.exp(before_v4 - largest_v4))
-        v20 = col == v19
-        v21 = tl.where(v20, 1.0, 0.0)
-        v22 = v21 - p_th0
-        v31 = v22 * v22
-        v5 = v3 - v4
-        v6 = tl.exp(v5)
-        lanes_v7 = lanes_v7 * shrink_v4 + tl.where(col_mask, v6, 0.0)
-        lanes_v77 = lanes_v77 + tl.where(col_mask, v31, 0.0)
-    v4 = largest_v4
-    v7 = tl.where(v4 == float("-inf"), float("nan"), tl.sum(lanes_v7, 1, keep_dims=True))
-    v77 = tl.sum(lanes_v77, 1, keep_dims=True)
+        v2 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
+        before_v5 = largest_v5
+        largest_v5 = _max(before_v5, tl.reduce(tl.where(col_mask, v2, float("-inf")), 1, _max, keep_dims=True))
+        v5 = tl.where(largest_v5 == float("-inf"), 0.0, largest_v5)
+        shrink_v5 = tl.where(largest_v5 == before_v5, 1.0, tl.exp(before_v5 - largest_v5))
+        v15 = col == v3
+        v19 = tl.where(v15, 0.0, 1.0)
+        v83 = tl.where(v15, 1.0, 0.0)
+        v84 = v83 - p_th0
+        v85 = v84 * v84
+        v8 = v2 - v5
+        v9 = tl.exp(v8)
+        v16 = tl.where(v15, 0.0, v9)
+        v40 = v9 * v9
+        v48 = v9 * v40
+        v72 = tl.where(v15, 0.0, v40)
+        v133 = tl.where(v15, 0.0, v48)
+        lanes_v10 = lanes_v10 * shrink_v5 + tl.where(col_mask, v9, 0.0)
+        lanes_v17 = lanes_v17 * shrink_v5 + tl.where(col_mask, v16, 0.0)
+        lanes_v20 = lanes_v20 + tl.where(col_mask, v19, 0.0)
+        lanes_v41 = lanes_v41 * (shrink_v5 * shrink_v5) + tl.where(col_mask, v40, 0.0)
+        lanes_v49 = lanes_v49 * (shrink_v5 * shrink_v5 * shrink_v5) + tl.where(col_mask, v48, 0.0)
+        lanes_v73 = lanes_v73 * (shrink_v5 * shrink_v5) + tl.where(col_mask, v72, 0.0)
+        lanes_v134 = lanes_v134 * (shrink_v5 * shrink_v5 * shrink_v5) + tl.where(col_mask, v133, 0.0)
+        lanes_v177 = lanes_v177 + tl.where(col_mask, v85, 0.0)
+    v5 = largest_v5
+    v10 = tl.where(v5 == float("-inf"), float("nan"), tl.sum(lanes_v10, 1, keep_dims=True))
+    v17 = tl.where(v5 == float("-inf"), float("nan"), tl.sum(lanes_v17, 1, keep_dims=True))
+    v20 = tl.sum(lanes_v20, 1, keep_dims=True)
+    v41 = tl.where(v5 == float("-inf"), float("nan"), tl.sum(lanes_v41, 1, keep_dims=True))
+    v49 = tl.where(v5 == float("-inf"), float("nan"), tl.sum(lanes_v49, 1, keep_dims=True))
+    v73 = tl.where(v5 == float("-inf"), float("nan"), tl.sum(lanes_v73, 1, keep_dims=True))
+    v134 = tl.where(v5 == float("-inf"), float("nan"), tl.sum(lanes_v134, 1, keep_dims=True))
+    v177 = tl.sum(lanes_v177, 1, keep_dims=True)
 
-    # Phase 2 of 3: sum over classes.
-    v8 = 1.0 / v7
-    v78 = v39 * v77
-    lanes_v12 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
-    lanes_v16 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
-    lanes_v24 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
-    lanes_v28 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
-    lanes_v33 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
-    lanes_v57 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
-    lanes_v69 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
+    # Phase 2 of 2: grad_z.
+    v6 = v4 - v5
+    v7 = tl.exp(v6)
+    v11 = 1.0 / v10
+    v12 = v7 * v11
+    v13 = v12 - p_th1
+    v14 = v1 * v13
+    v18 = v17 * v11
+    v21 = p_th1 * v20
+    v22 = v18 - v21
+    v24 = v22 * v23
+    v25 = v14 + v24
+    v26 = p_th7 * v25
+    v27 = v13 * v0
+    v28 = p_th0 * v22
+    v29 = v27 - v28
+    v30 = p_th5 * v29
+    v36 = p_th1 * v11
+    v37 = v36 + v36
+    v38 = v10 * v37
+    v39 = v35 - v38
+    v42 = v11 * v11
+    v43 = v41 * v42
+    v44 = v39 + v43
+    v45 = p_th3 * v44
+    v46 = v33 + v45
+    v47 = v42 * v11
+    v50 = v47 * v49
+    v51 = v34 * v11
+    v52 = p_th1 * v37
+    v53 = v51 + v52
+    v54 = v10 * v53
+    v57 = v54 - v56
+    v58 = v37 * v11
+    v59 = p_th1 * v42
+    v60 = v58 + v59
+    v61 = v60 * v41
+    v62 = v57 - v61
+    v63 = v50 + v62
+    v64 = p_th4 * v63
+    v65 = v46 + v64
+    v66 = v30 + v65
+    v67 = v13 * v13
+    v68 = v67 * v0
+    v69 = v34 * v20
+    v70 = v37 * v17
+    v71 = v69 - v70
+    v74 = v73 * v42
+    v75 = v71 + v74
+    v76 = p_th0 * v75
+    v77 = v68 - v76
+    v78 = p_th6 * v77
+    v79 = v66 + v78
+    v80 = v26 + v79
+    v81 = v80 / n_classes
+    v82 = -v81
+    v119 = v118 * v17
+    v120 = v113 * v11
+    v121 = v92 * v11
+    v122 = p_th1 * v121
+    v123 = v120 - v122
+    v124 = 2.0 * v123
+    v125 = v92 * v37
+    v126 = v124 - v125
+    v127 = v73 * v126
+    v128 = v119 + v127
+    v129 = v92 * v42
+    v130 = v121 * v11
+    v131 = 2.0 * v130
+    v132 = v129 + v131
+    v135 = v132 * v134
+    v136 = v128 + v135
+    v138 = v92 * v67
+    v139 = v137 + v138
+    v142 = v92 * v13
+    v143 = v141 + v142
+    v144 = v13 * v143
+    v145 = 2.0 * v144
+    v146 = v139 + v145
+    v148 = v146 + v147
+    v149 = v148 * v7
+    v150 = v136 + v149
+    v151 = v150 * v11
+    v155 = v98 * v44
+    v157 = v155 + v156
+    v158 = v29 * v87
+    v159 = 2.0 * v158
+    v160 = v157 + v159
+    v161 = -v160
+    v167 = v92 * v44
+    v168 = v166 + v167
+    v169 = v73 * v130
+    v170 = v17 * v123
+    v171 = v114 * v20
+    v172 = v170 - v171
+    v173 = v169 + v172
+    v174 = v144 + v173
+    v175 = 2.0 * v174
+    v176 = v168 + v175
+    v178 = v87 * v177
+    v179 = v176 + v178
+    v180 = v163 + v179
+    v181 = -v180
+    v183 = v86 * v44
+    v184 = v86 * v63
+    v185 = v29 * v86
+    v186 = v77 * v86
+    v187 = v25 * v86
     for start in range(0, classes, BLOCK):
         col = start + tl.arange(0, BLOCK)[None, :]
         col_mask = col < classes
         mask = row_mask & col_mask
-        v3 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
-        v20 = col == v19
-        v21 = tl.where(v20, 1.0, 0.0)
-        v22 = v21 - p_th0
-        v31 = v22 * v22
-        v40 = v31 * v39
-        v44 = v43 * v22
-        v48 = v47 * v22
-        v50 = v48 + v49
-        v5 = v3 - v4
-        v6 = tl.exp(v5)
-        v9 = v6 * v8
-        v10 = v9 - p_th1
-        v11 = v10 * v10
-        v15 = v11 * v10
-        v23 = v22 * v10
-        v27 = v11 * v22
-        v32 = v31 * v10
-        v42 = v11 * v41
-        v45 = v42 + v44
-        v46 = v41 * v10
-        v51 = v46 + v50
-        v52 = v51 * v10
-        v53 = 2.0 * v52
-        v54 = v45 + v53
-        v55 = v40 + v54
-        v56 = v6 * v55
-        lanes_v12 = lanes_v12 + tl.where(col_mask, v11, 0.0)
-        lanes_v16 = lanes_v16 + tl.where(col_mask, v15, 0.0)
-        lanes_v24 = lanes_v24 + tl.where(col_mask, v23, 0.0)
-        lanes_v28 = lanes_v28 + tl.where(col_mask, v27, 0.0)
-        lanes_v33 = lanes_v33 + tl.where(col_mask, v32, 0.0)
-        lanes_v57 = lanes_v57 + tl.where(col_mask, v56, 0.0)
-        lanes_v69 = lanes_v69 + tl.where(col_mask, v52, 0.0)
-    v12 = tl.sum(lanes_v12, 1, keep_dims=True)
-    v16 = tl.sum(lanes_v16, 1, keep_dims=True)
-    v24 = tl.sum(lanes_v24, 1, keep_dims=True)
-    v28 = tl.sum(lanes_v28, 1, keep_dims=True)
-    v33 = tl.sum(lanes_v33, 1, keep_dims=True)
-    v57 = tl.sum(lanes_v57, 1, keep_dims=True)
-    v69 = tl.sum(lanes_v69, 1, keep_dims=True)
-
-    # Phase 3 of 3: grad_z.
-    v13 = p_th3 * v12
-    v14 = v2 + v13
-    v17 = p_th4 * v16
-    v18 = v14 + v17
-    v25 = p_th5 * v24
-    v26 = v18 + v25
-    v29 = p_th6 * v28
-    v30 = v26 + v29
-    v34 = p_th7 * v33
-    v35 = v30 + v34
-    v36 = v35 / n_classes
-    v37 = -v36
-    v58 = v57 * v8
-    v62 = v39 * v24
-    v63 = 2.0 * v62
-    v64 = v47 * v12
-    v66 = v64 + v65
-    v67 = v63 + v66
-    v68 = -v67
-    v70 = 2.0 * v69
-    v74 = v41 * v12
-    v75 = v73 + v74
-    v76 = v70 + v75
-    v79 = v76 + v78
-    v82 = v79 + v81
-    v83 = -v82
-    v85 = v38 * v12
-    v86 = v38 * v16
-    v87 = v38 * v24
-    v88 = v28 * v38
-    v89 = v38 * v33
-    for start in range(0, classes, BLOCK):
-        col = start + tl.arange(0, BLOCK)[None, :]
-        col_mask = col < classes
-        mask = row_mask & col_mask
-        v3 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
-        v20 = col == v19
-        v21 = tl.where(v20, 1.0, 0.0)
-        v22 = v21 - p_th0
-        v31 = v22 * v22
-        v40 = v31 * v39
-        v44 = v43 * v22
-        v48 = v47 * v22
-        v50 = v48 + v49
-        v5 = v3 - v4
-        v6 = tl.exp(v5)
-        v9 = v6 * v8
-        v10 = v9 - p_th1
-        v11 = v10 * v10
-        v42 = v11 * v41
-        v45 = v42 + v44
-        v46 = v41 * v10
-        v51 = v46 + v50
-        v52 = v51 * v10
-        v53 = 2.0 * v52
-        v54 = v45 + v53
-        v55 = v40 + v54
-        v59 = v55 - v58
-        v60 = v59 * v6
-        v61 = v60 * v8
+        v2 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
+        v15 = col == v3
+        v83 = tl.where(v15, 1.0, 0.0)
+        v84 = v83 - p_th0
+        v85 = v84 * v84
+        v88 = v85 * v87
+        v95 = v94 * v84
+        v99 = v98 * v84
+        v101 = v99 + v100
+        v8 = v2 - v5
+        v9 = tl.exp(v8)
+        v89 = v9 * v11
+        v90 = v89 - p_th1
+        v91 = v90 * v90
+        v93 = v91 * v92
+        v96 = v93 + v95
+        v97 = v92 * v90
+        v102 = v97 + v101
+        v103 = v102 * v90
+        v104 = 2.0 * v103
+        v105 = v96 + v104
+        v106 = v88 + v105
+        v152 = v106 - v151
+        v153 = v152 * v9
+        v154 = v153 * v11
         destination = plane * rows * classes + row * out_row_stride + col.to(tl.int64) * out_class_stride
         if grad_z_ptr is not None:
-            scaled = tl.where(usable, v61 * scale, filler)
+            scaled = tl.where(usable, v154 * scale, filler)
             tl.store(grad_z_ptr + destination, scaled.to(grad_z_ptr.dtype.element_ty), mask=mask)
 
     sample = plane * rows + row
-    value = v37
+    value = v82
     if weight_ptr is not None:
         value = value * weight
     tl.store(loss_ptr + sample, tl.where(usable, value, filler), mask=row_mask)
     if grad_th0_ptr is not None:
-        scaled = tl.where(usable, v68 * scale, filler)
+        scaled = tl.where(usable, v161 * scale, filler)
         tl.store(grad_th0_ptr + sample, scaled.to(grad_th0_ptr.dtype.element_ty), mask=row_mask)
     if grad_th1_ptr is not None:
-        scaled = tl.where(usable, v83 * scale, filler)
+        scaled = tl.where(usable, v181 * scale, filler)
         tl.store(grad_th1_ptr + sample, scaled.to(grad_th1_ptr.dtype.element_ty), mask=row_mask)
     if grad_th2_ptr is not None:
-        scaled = tl.where(usable, v84 * scale, filler)
+        scaled = tl.where(usable, v182 * scale, filler)
         tl.store(grad_th2_ptr + sample, scaled.to(grad_th2_ptr.dtype.element_ty), mask=row_mask)
     if grad_th3_ptr is not None:
-        scaled = tl.where(usable, v85 * scale, filler)
+        scaled = tl.where(usable, v183 * scale, filler)
         tl.store(grad_th3_ptr + sample, scaled.to(grad_th3_ptr.dtype.element_ty), mask=row_mask)
     if grad_th4_ptr is not None:
-        scaled = tl.where(usable, v86 * scale, filler)
+        scaled = tl.where(usable, v184 * scale, filler)
         tl.store(grad_th4_ptr + sample, scaled.to(grad_th4_ptr.dtype.element_ty), mask=row_mask)
     if grad_th5_ptr is not None:
-        scaled = tl.where(usable, v87 * scale, filler)
+        scaled = tl.where(usable, v185 * scale, filler)
         tl.store(grad_th5_ptr + sample, scaled.to(grad_th5_ptr.dtype.element_ty), mask=row_mask)
     if grad_th6_ptr is not None:
-        scaled = tl.where(usable, v88 * scale, filler)
+        scaled = tl.where(usable, v186 * scale, filler)
         tl.store(grad_th6_ptr + sample, scaled.to(grad_th6_ptr.dtype.element_ty), mask=row_mask)
     if grad_th7_ptr is not None:
-        scaled = tl.where(usable, v89 * scale, filler)
+        scaled = tl.where(usable, v187 * scale, filler)
         tl.store(grad_th7_ptr + sample, scaled.to(grad_th7_ptr.dtype.element_ty), mask=row_mask)
 
 
