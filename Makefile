@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test lint types layers check bench clean
+.PHONY: demo test lint types layers check clusters bench clean
 
 demo: $(STAMP)
 	$(BIN)/glo search examples/glo.glo --task digits --out glo-out/digits --overwrite
@@ -32,6 +32,16 @@ layers: $(STAMP)
 
 check: $(STAMP)
 	PYTHONHASHSEED=0 $(BIN)/pytest -q -n auto --dist worksteal
+
+# Clusters of blocks need Triton 3.8. PyTorch comes with an older one, so they are compiled with one beside it.
+NEXT := .venv/triton-3.9
+
+$(NEXT)/.installed: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target $(NEXT) 'triton==3.9.*'
+	touch $@
+
+clusters: $(NEXT)/.installed
+	GLO_TRITON=$(abspath $(NEXT)) $(BIN)/pytest -q tests/codegen/test_triton_clusters.py
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/cpu.py --out benchmarks/results/cpu.json

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import re
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +15,7 @@ from typing import Any
 from glo_codegen.program import Program
 from glo_codegen.triton import emit_triton
 from glo_codegen.triton_launch import arguments, kernel_name, tiled
-from glo_codegen.triton_tiles import HIP
+from glo_codegen.triton_tiles import HIP, Tile
 from glo_dsl.errors import GloError, did_you_mean
 
 TARGETS: dict[str, tuple[str, int | str, int]] = {
@@ -82,9 +83,12 @@ def compile_triton(
 
 
 def build_triton(
-    program: Program, target: str, dtype: str = "float32", classes: int = 1000, aligned: bool = False
-) -> Built:
-    """The same with everything that a launch has to know; `aligned`: for numbers of rows that are multiples of 16.
+    program: Program, target: str, dtype: str = "float32", classes: int = 1000, aligned: bool = False,
+    tiles: Sequence[Tile] = (),
+) -> Built:  # fmt: skip
+    """The same with everything that a launch has to know.
+
+    `aligned`: for numbers of rows that are multiples of 16; `tiles`: the table to choose from, if not the usual one.
 
     Raises:
         GloError: as `compile_triton` does.
@@ -95,7 +99,8 @@ def build_triton(
         raise GloError("Triton's interpreter is on, which compiles nothing", hint="unset TRITON_INTERPRET")
     from triton.backends.compiler import GPUTarget
 
-    return _compile(program, GPUTarget(back_end, arch, lanes), dtype, classes, aligned)
+    text = emit_triton(program, {target: tuple(tiles)} if tiles else None)
+    return _compile(program, text, GPUTarget(back_end, arch, lanes), dtype, classes, aligned)
 
 
 def _known(what: str, word: str, choices: dict[str, Any]) -> Any:
@@ -105,14 +110,14 @@ def _known(what: str, word: str, choices: dict[str, Any]) -> Any:
     return choices[word]
 
 
-def _compile(program: Program, target: Any, dtype: str, classes: int, aligned: bool) -> Built:
+def _compile(program: Program, text: str, target: Any, dtype: str, classes: int, aligned: bool) -> Built:
     import triton
     from triton import knobs
     from triton.compiler import ASTSource
 
     with tempfile.TemporaryDirectory(prefix="glo-") as folder, knobs.compilation.scope():
         knobs.compilation.disable_line_info = True  # the lines are those of a temporary file
-        module = _load(emit_triton(program), Path(folder))
+        module = _load(text, Path(folder))
         arch = HIP if target.backend == "hip" else f"{target.backend}:{target.arch}"
         rows = tiled(program)
         kernel, tile = module._tile(arch, classes) if rows else (getattr(module, kernel_name(program)), module.TILE)
