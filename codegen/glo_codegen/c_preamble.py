@@ -47,37 +47,68 @@ INLINE real real_erf(real x) { return LIBM(erf)(x); }
 INLINE real real_pow(real x, real y) { return LIBM(pow)(x, y); }
 INLINE real real_sign(real x) { return (x < 0 || x > 0) ? LIBM(copysign)(R(1), x) : x; }
 
-// exp: x = k ln 2 + r, |r| <= ln(2)/2, a polynomial in r, then k added to its exponent. Branch-free; 0 where the result
-// would be below the normal range. Adding `shift` rounds to an integer, which then stands in the low bits.
-INLINE real real_exp(real x) {
+// x = k ln 2 + r with |r| <= ln(2)/2; r is rounded, and `rest` is what that left. Adding a large number rounds to an
+// integer, which then stands in the low bits of `t`.
+typedef struct { real t, k, r, rest; } reduced_real;
+INLINE reduced_real reduce(real x) {
 #ifdef GLO_DOUBLE
     const real shift = 0x1.8p52, ln2_hi = 0x1.62e42fefa3800p-1, ln2_lo = 0x1.ef35793c76730p-45;
-    const real highest = 0x1.62e42fefa39efp+9, lowest = -0x1.6232bdd7abcd2p+9;
 #else
     const real shift = 0x1.8p23f, ln2_hi = 0x1.62e400p-1f, ln2_lo = 0x1.7f7d1cp-20f;
-    const real highest = 0x1.62e42ep+6f, lowest = -0x1.5d589ep+6f;
 #endif
-    real t = x * R(0x1.71547652b82fep0) + shift, k = t - shift;
-    real r = (x - k * ln2_hi) - k * ln2_lo;
+    const real t = x * R(0x1.71547652b82fep0) + shift, k = t - shift;
+    const real near = x - k * ln2_hi, r = near - k * ln2_lo;
+    const reduced_real found = {t, k, r, (near - r) - k * ln2_lo};
+    return found;
+}
+
+// (exp(r) - 1 - r) / r^2
+INLINE real exp_tail(real r) {
 #ifdef GLO_DOUBLE
     real p = 1.0 / 6227020800.0;
     p = p * r + 1.0 / 479001600.0; p = p * r + 1.0 / 39916800.0; p = p * r + 1.0 / 3628800.0;
     p = p * r + 1.0 / 362880.0; p = p * r + 1.0 / 40320.0; p = p * r + 1.0 / 5040.0;
     p = p * r + 1.0 / 720.0; p = p * r + 1.0 / 120.0; p = p * r + 1.0 / 24.0; p = p * r + 1.0 / 6.0;
-    p = p * r + 0.5;
-#else  // minimax, relative error 4e-9
+    return p * r + 0.5;
+#else  // minimax, relative error of exp 4e-9
     real p = 0x1.6a23d0p-10f;
-    p = p * r + 0x1.123a20p-7f; p = p * r + 0x1.5558f2p-5f; p = p * r + 0x1.555492p-3f; p = p * r + 0x1.fffffcp-2f;
+    p = p * r + 0x1.123a20p-7f; p = p * r + 0x1.5558f2p-5f; p = p * r + 0x1.555492p-3f;
+    return p * r + 0x1.fffffcp-2f;
 #endif
-    p = p * r * r + r + R(1);
-    real y = from_bits(to_bits(p) + (word)((unsigned_word)to_bits(t) << DIGITS));
+}
+
+// y times 2^k, in whose low bits `t` has k.
+INLINE real scaled_by(real y, real t) {
+    return from_bits(to_bits(y) + (word)((unsigned_word)to_bits(t) << DIGITS));
+}
+
+// Branch-free; 0 where the result would be below the normal range.
+INLINE real real_exp(real x) {
+#ifdef GLO_DOUBLE
+    const real highest = 0x1.62e42fefa39efp+9, lowest = -0x1.6232bdd7abcd2p+9;
+#else
+    const real highest = 0x1.62e42ep+6f, lowest = -0x1.5d589ep+6f;
+#endif
+    const reduced_real of = reduce(x);
+    const real sum = R(1) + of.r, left = of.r - (sum - R(1));
+    real y = scaled_by(sum + (exp_tail(of.r) * of.r * of.r + (of.rest + left)), of.t);
     y = x > highest ? R(INFINITY) : y;
     y = x < lowest ? R(0) : y;
     return x != x ? x : y;
 }
 
-// log: x = 2^e m with m in [sqrt(1/2), sqrt(2)); log(m) by the series in s = (m-1)/(m+1), arranged as in fdlibm.
-INLINE real real_log(real x) {
+// exp(x) - 1 as (2^k - 1 + 2^k r) + 2^k (what exp(r) - 1 has besides r). Where 1 is nothing to it, exp(x).
+INLINE real real_expm1(real x) {
+    const real inside = real_min(real_max(x, R(-80)), R(60));
+    const reduced_real of = reduce(inside);
+    const real scale = scaled_by(R(1), of.t);
+    const real y = (scale - R(1) + scale * of.r) + scale * (exp_tail(of.r) * of.r * of.r + of.rest);
+    return x > R(50) ? real_exp(x) : x != x ? x : y;
+}
+
+// log(x) - less, where that is no more than a rounding of x changes: x = 2^e m with m in [sqrt(1/2), sqrt(2)); log(m)
+// by the series in s = (m-1)/(m+1), arranged as in fdlibm.
+INLINE real log_less(real x, real less) {
 #ifdef GLO_DOUBLE
     const real tiny = 0x1p-1022, up = 0x1p54, up_log2 = 54;
     const word half_sqrt = 0x3fe6a09e667f3bcd;
@@ -106,32 +137,30 @@ INLINE real real_log(real x) {
     q = q * z + 2.0f / 9.0f; q = q * z + 2.0f / 7.0f; q = q * z + 2.0f / 5.0f; q = q * z + 2.0f / 3.0f;
     const real ln2_hi = 0x1.62e300p-1f, ln2_lo = 0x1.2fefa2p-17f;
 #endif
-    real y = e * ln2_hi - ((square - (s * (square + q * z) + e * ln2_lo)) - f);
+    real y = e * ln2_hi - ((square - (s * (square + q * z) + (e * ln2_lo - less))) - f);
     y = x == INFINITY ? INFINITY : y;
     y = x == 0 ? -INFINITY : y;
     return (x < 0 || x != x) ? R(NAN) : y;
 }
 
-// Both by Kahan's trick: the rounding error of exp or 1 + x cancels between numerator and denominator.
-INLINE real real_expm1(real x) {
-    real u = real_exp(x), d = u - R(1);
-    real y = d * (x / real_log(u));
-    y = u == R(1) ? x : y;
-    y = d == R(-1) ? R(-1) : y;
-    return u == INFINITY ? u : y;
-}
+INLINE real real_log(real x) { return log_less(x, R(0)); }
+
+// 1 + x is rounded, and log(u) corrected by what that left, over u.
 INLINE real real_log1p(real x) {
-    real u = R(1) + x, y = real_log(u) * (x / (u - R(1)));
-    y = u == R(1) ? x : y;
-    return u == INFINITY ? u : y;
+    const real u = R(1) + x, moved = u - R(1), left = (R(1) - (u - moved)) + (x - moved);
+    const real y = log_less(u, -(left / u));
+    return u == INFINITY ? u : u == R(1) ? x : y;
 }
 INLINE real real_sigmoid(real x) {
-    real e = real_exp(-real_abs(x)), y = R(1) / (R(1) + e);
-    return x >= 0 ? y : e * y;
+    const real e = real_exp(-real_abs(x)), y = (x < 0 ? e : R(1)) / (R(1) + e);
+    return x < 0 && e < R(0.4) ? e - e * y : y;  // then only what is taken from e is rounded often
 }
 INLINE real real_softplus(real x) { return real_max(x, R(0)) + real_log1p(real_exp(-real_abs(x))); }
+
+// With e = exp(2|x|) - 1: e / (e + 2), as a large number less a small one that may be rounded often.
 INLINE real real_tanh(real x) {
-    real a = real_abs(x), e = real_expm1(R(2) * (a > R(20) ? R(20) : a)), y = e / (e + R(2));
+    const real a = real_abs(x), e = real_expm1(R(2) * (a > R(20) ? R(20) : a)), over = R(1) / (e + R(2));
+    real y = e > R(2) ? R(1) - R(2) * over : R(0.5) * e - R(0.5) * e * (e * over);
     y = x < 0 ? -y : y;
     return x != x ? x : y;
 }
