@@ -32,7 +32,7 @@ def emit_triton(program: Program, measured: Mapping[str, Sequence[Tile]] | None 
     """
     _check(program)
     lines = Lines()
-    lines.add(*["import functools", ""] * tiled(program))
+    lines.add(*["from functools import cache, lru_cache", ""] * tiled(program))
     lines.add("import torch", "import triton", "import triton.language as tl", "")
     for helper in helpers_of(_spellings(program)):
         lines.add("", *helper.strip().splitlines(), "")

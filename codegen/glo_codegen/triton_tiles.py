@@ -79,14 +79,14 @@ def add_tiles(program: Program, kernel: str, stream: str, measured: Mapping[str,
         for arch, table in {ANY: tiles(program), **measured}.items():
             with lines.block(f'"{arch}": (', "),"):
                 lines.add(*(_row(tile, kernel, stream) for tile in table))
-    lines.add("", "", "@functools.cache")
+    lines.add("", "", "@cache")
     with lines.block("def _arch(device):"):
         lines.add(
             'if device.type != "cuda" or torch.version.hip:',
             f'    return "{HIP}" if torch.version.hip else "{ANY}"',
             'return "cuda:{}{}".format(*torch.cuda.get_device_capability(device))',
         )
-    lines.add("", "", "@functools.lru_cache(1024)")
+    lines.add("", "", "@lru_cache(1024)")
     with lines.block("def _tile(arch, classes, rows=1, across=False):"):
         lines.add(
             '"""The kernel for rows of that many classes, what a program of it holds, and how it is launched.',

@@ -1,4 +1,4 @@
-import functools
+from functools import cache, lru_cache
 
 import torch
 import triton
@@ -176,14 +176,14 @@ TILES = {
 }
 
 
-@functools.cache
+@cache
 def _arch(device):
     if device.type != "cuda" or torch.version.hip:
         return "hip" if torch.version.hip else "any"
     return "cuda:{}{}".format(*torch.cuda.get_device_capability(device))
 
 
-@functools.lru_cache(1024)
+@lru_cache(1024)
 def _tile(arch, classes, rows=1, across=False):
     """The kernel for rows of that many classes, what a program of it holds, and how it is launched.
 
