@@ -57,7 +57,7 @@ class Members:
         self._defaults: Array = np.array(table).reshape(len(self.fns), width)[self.place]
         self._kernels: dict[tuple[Wanted, bool], list[CKernel] | None] = {}
         self._tables: dict[torch.device, tuple[Tensor, dict[str, tuple[Tensor, ...]]]] = {}
-        self._groups: list[Group] | None = None
+        self._groups: dict[torch.device, list[Group]] = {}
 
     def _column(self, name: str) -> tuple[Array, Array]:
         """Which members have a parameter, and where."""
@@ -134,9 +134,10 @@ class Members:
         """The different losses as Triton kernels; None where Triton does not serve."""
         if self._target != "triton" and (self._target != "auto" or inputs[0].device.type != "cuda"):
             return None
-        if self._groups is None:
-            self._groups = groups_of(self.losses, self.place)
-        return self._groups
+        device = inputs[0].device
+        if device not in self._groups:
+            self._groups[device] = groups_of(self.losses, self.place, device)
+        return self._groups[device]
 
     def calls(
         self, inputs: Sequence[Tensor], own: Sequence[bool], theta: Array | Tensor

@@ -66,13 +66,13 @@ class Group:
         return found if found.dim() > axes else found.expand(self.count, *found.shape)
 
 
-def groups_of(losses: Sequence[Loss], place: np.ndarray) -> list[Group]:
+def groups_of(losses: Sequence[Loss], place: np.ndarray, device: torch.device) -> list[Group]:
     """The different losses of a bundle, compiled; `place` [P] says which of them each member is."""
     made = []
     for n, loss in enumerate(losses):
         members = np.flatnonzero(place == n)
         consecutive = bool(np.all(np.diff(members) == 1))
-        places = slice(int(members[0]), int(members[-1]) + 1) if consecutive else torch.from_numpy(members)
+        places = slice(int(members[0]), int(members[-1]) + 1) if consecutive else torch.from_numpy(members).to(device)
         made.append(Group(spec_of(loss), triton_module(loss).launch, len(members), places))
     return made
 

@@ -23,7 +23,7 @@ from tests.ir.test_operators_in_c import EXACT_TO_2, GAMMA
 
 ACCURACY = Path(__file__).parents[2] / "docs" / "accuracy.md"
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
-POINTS = {"float32": 500_000 if LONG else 4000, "float64": 20_000 if LONG else 300}
+POINTS = {"float32": 500_000 if LONG else 2500, "float64": 20_000 if LONG else 200}
 ONE_ARGUMENT = [name for name in (*EXACT_TO_2, *GAMMA) if OPS[name].arity == 1]
 
 TRUTH: dict[str, Callable[[Any], Any]] = {

@@ -45,7 +45,7 @@ def singly(
 by_family = pytest.mark.parametrize("family", FAMILIES, ids=["classes", "shared", "pairs", "elements"])
 
 
-@settings(max_examples=25)
+@settings(max_examples=18)
 @by_family
 @given(data=st.data())
 def test_each_member_is_as_if_alone(family: list[str], data: st.DataObject) -> None:
