@@ -37,9 +37,13 @@ def emit_c(program: Program) -> str:
     return translation_unit([program])
 
 
-def translation_unit(programs: Iterable[Program]) -> str:
-    """One translation unit for several losses, whose names must differ."""
-    return PREAMBLE.lstrip() + "".join("\n" + _loss(program) for program in programs)
+def translation_unit(programs: Iterable[Program], across: bool = False) -> str:
+    """One translation unit for several losses, whose names must differ.
+
+    `across`: for rows, not classes, that lie side by side in memory, in inputs and gradients.
+    """
+    head = "#define GLO_ACROSS\n" if across else ""
+    return head + PREAMBLE.lstrip() + "".join("\n" + _loss(program) for program in programs)
 
 
 def function_name(program: Program) -> str:
@@ -54,7 +58,7 @@ def _loss(program: Program) -> str:
     if program.by_rows:
         _wide(program, plan, lines)
         add_narrow(program, plan, lines)
-        choice = "IS_NARROW(call)"
+        choice = "IS_NARROW(call->classes)"
         _block(program, choice, f"loss_{program.name}_narrow", f"loss_{program.name}_wide", ("", ""), lines)
     else:
         _elementwise(program, lines)

@@ -120,12 +120,9 @@ def _load(program: Program, load: Load, lanes: dict[str, str]) -> str:
 
 
 def _pass(program: Program, plan: Plan, phase: Phase, number: int, lanes: dict[str, str], lines: Lines) -> None:
-    """One loop over the classes of the rows. Sums are moved aside after every stretch of classes, see STRETCH."""
-    sums = [r.out for r in phase.reductions if r.op.name == "sum"]
+    """One loop over the classes of the rows."""
     if phase.reductions:
-        lines.add(*(f"real aside_{name}[LANES];" for name in sums))
         with lines.block(EACH_ROW, "}"):
-            lines.add(*(f"aside_{name}[i] = 0;" for name in sums))
             lines.add(*(f"{r.out}[i] = {INITIAL[r.op.name]};" for r in phase.reductions))
     with lines.block("for (int c = 0; c < n_classes; c++) {", "}"):
         lines.add("#pragma omp simd")
@@ -135,17 +132,9 @@ def _pass(program: Program, plan: Plan, phase: Phase, number: int, lanes: dict[s
             lines.add(*(accumulate(r, lanes) for r in phase.reductions))
             for store in phase.stores:
                 lines.add(f"turned_{store.output}[c * LANES + i] = scale[i] * {operand(store.value, lanes)};")
-        if sums:
-            lines.add("if (c % STRETCH != STRETCH - 1) continue;")
-            with lines.block(EACH_ROW, "}"):
-                for name in sums:
-                    lines.add(f"aside_{name}[i] += {name}[i];", f"{name}[i] = 0;")
-    if sums:
-        with lines.block(EACH_ROW, "}"):
-            lines.add(*(f"{name}[i] += aside_{name}[i];" for name in sums))
     for store in phase.stores:
-        k = place(program, store.output)
-        lines.add(f"turn_out(turned_{store.output}, on, filled, n_classes, call, out{k} + r0 * call->out_row);")
+        k, columns = place(program, store.output), f"turned_{store.output}, on, filled, n_classes"
+        lines.add(f"turn_out({columns}, call, out{k} + r0 * FROM_ROW(call));")
 
 
 def _class_value(program: Program, plan: Plan, name: str, number: int, lanes: dict[str, str]) -> Iterable[str]:

@@ -82,20 +82,22 @@ INLINE real scaled_by(real y, real t) {
     return from_bits(to_bits(y) + (word)((unsigned_word)to_bits(t) << DIGITS));
 }
 
-// Branch-free; 0 where the result would be below the normal range.
-INLINE real real_exp(real x) {
+// exp(x), branch-free; 0 where the result would be below the normal range. `exact`: with what r, and the sum with 1,
+// were rounded by, for functions that round it again.
+INLINE real exp_of(real x, const int exact) {
 #ifdef GLO_DOUBLE
     const real highest = 0x1.62e42fefa39efp+9, lowest = -0x1.6232bdd7abcd2p+9;
 #else
     const real highest = 0x1.62e42ep+6f, lowest = -0x1.5d589ep+6f;
 #endif
     const reduced_real of = reduce(x);
-    const real sum = R(1) + of.r, left = of.r - (sum - R(1));
-    real y = scaled_by(sum + (exp_tail(of.r) * of.r * of.r + (of.rest + left)), of.t);
+    const real sum = R(1) + of.r, left = of.r - (sum - R(1)), curved = exp_tail(of.r) * of.r * of.r;
+    real y = scaled_by(exact ? sum + (curved + (of.rest + left)) : curved + of.r + R(1), of.t);
     y = x > highest ? R(INFINITY) : y;
     y = x < lowest ? R(0) : y;
     return x != x ? x : y;
 }
+INLINE real real_exp(real x) { return exp_of(x, 0); }
 
 // exp(x) - 1 as (2^k - 1 + 2^k r) + 2^k (what exp(r) - 1 has besides r). Where 1 is nothing to it, exp(x).
 INLINE real real_expm1(real x) {
@@ -152,10 +154,10 @@ INLINE real real_log1p(real x) {
     return u == INFINITY ? u : u == R(1) ? x : y;
 }
 INLINE real real_sigmoid(real x) {
-    const real e = real_exp(-real_abs(x)), y = (x < 0 ? e : R(1)) / (R(1) + e);
+    const real e = exp_of(-real_abs(x), 1), y = (x < 0 ? e : R(1)) / (R(1) + e);
     return x < 0 && e < R(0.4) ? e - e * y : y;  // then only what is taken from e is rounded often
 }
-INLINE real real_softplus(real x) { return real_max(x, R(0)) + real_log1p(real_exp(-real_abs(x))); }
+INLINE real real_softplus(real x) { return real_max(x, R(0)) + real_log1p(exp_of(-real_abs(x), 1)); }
 
 // With e = exp(2|x|) - 1: e / (e + 2), as a large number less a small one that may be rounded often.
 INLINE real real_tanh(real x) {
@@ -186,7 +188,6 @@ typedef struct {
     int64_t planes;               // so many times `rows` rows, each plane so many bytes after the one before it:
     const int64_t *plane;         // one number per input, then one per gradient; may be NULL if there is one plane
     int64_t inputs, gradients;    // how many there are
-    int64_t out_row, out_class;   // strides of gradients per class: (classes, 1), or (1, rows)
 } glo_call;
 
 typedef double (*glo_block)(const glo_call *call, int64_t first, int64_t last, real unit, real *scratch);
@@ -211,11 +212,16 @@ enum { LANES = 16, NARROW = 64 };
 // A long row is summed in stretches of so many classes, so that a total never meets a value far smaller than itself.
 enum { STRETCH = 512 };
 
-// Rows that lie side by side in memory are computed LANES at a time however long they are.
-#ifdef GLO_DRAFT
-#define IS_NARROW(call) 1
+// With GLO_ACROSS rows, not classes, lie side by side in memory, in gradients too: all are computed LANES at a time.
+#if defined(GLO_DRAFT) || defined(GLO_ACROSS)
+#define IS_NARROW(n) 1
 #else
-#define IS_NARROW(call) ((call)->classes >= 1 && ((call)->classes <= NARROW || (call)->out_class != 1))
+#define IS_NARROW(n) ((n) >= 1 && (n) <= NARROW)
+#endif
+#ifdef GLO_ACROSS
+#define FROM_ROW(call) 1
+#else
+#define FROM_ROW(call) ((call)->classes)
 #endif
 
 // The row as adjacent elements: itself if it is that already, else copied into `room`.
@@ -233,10 +239,12 @@ INLINE const uint8_t *bits_side_by_side(const uint8_t *row, int64_t stride, int 
 
 // A group of rows to columns: for every class, its value in all rows of the group.
 INLINE void turn_in(const real *in, const int64_t *row, int64_t from_row, int64_t from_class, int n, real *columns) {
+#ifdef GLO_ACROSS
     if (from_row == 1 && row[LANES - 1] - row[0] == LANES - 1) {
         for (int c = 0; c < n; c++) memcpy(columns + c * LANES, in + row[0] + c * from_class, sizeof(real) * LANES);
         return;
     }
+#endif
     for (int c = 0; c < n; c++)
         for (int i = 0; i < LANES; i++) columns[c * LANES + i] = in[row[i] * from_row + c * from_class];
 }
@@ -247,16 +255,16 @@ INLINE void turn_bits(
         for (int i = 0; i < LANES; i++) columns[c * LANES + i] = R(in[row[i] * from_row + c * from_class]);
 }
 
-// Columns back to the first `filled` rows; those that do not count get zeros.
+// Columns back to the first `filled` rows, of which `rows` is the first; those that do not count get zeros.
 INLINE void turn_out(const real *columns, const int *on, int filled, int n, const glo_call *call, real *rows) {
-    const int64_t to_row = call->out_row, to_class = call->out_class;
-    if (to_class == 1) {
-        for (int i = 0; i < filled; i++)
-            for (int c = 0; c < n; c++) rows[i * n + c] = on[i] ? columns[c * LANES + i] : R(0);
-    } else {
-        for (int c = 0; c < n; c++)
-            for (int i = 0; i < filled; i++) rows[c * to_class + i * to_row] = on[i] ? columns[c * LANES + i] : R(0);
-    }
+#ifdef GLO_ACROSS
+    for (int c = 0; c < n; c++)
+        for (int i = 0; i < filled; i++) rows[c * call->rows + i] = on[i] ? columns[c * LANES + i] : R(0);
+#else
+    (void)call;
+    for (int i = 0; i < filled; i++)
+        for (int c = 0; c < n; c++) rows[i * n + c] = on[i] ? columns[c * LANES + i] : R(0);
+#endif
 }
 
 INLINE int is_ignored(const glo_call *call, const int *class_inputs, int n, int64_t r) {
@@ -334,9 +342,9 @@ static int glo_run(glo_call *call, glo_block block, const int *class_inputs, int
     int64_t counted = glo_count(call, class_inputs, n);
     if (counted < 0) return 1;
     int64_t width = call->classes > 0 ? call->classes : 1;
-    int64_t room = IS_NARROW(call) ? buffers[1] * LANES * width : buffers[0] * width;
+    int64_t room = IS_NARROW(width) ? buffers[1] * LANES * width : buffers[0] * width;
     int64_t step = width >= 4096 ? 1 : 4096 / width;
-    if (IS_NARROW(call)) step = step < LANES ? LANES : step - step % LANES;
+    if (IS_NARROW(width)) step = step < LANES ? LANES : step - step % LANES;
     int64_t parts = (call->rows + step - 1) / step, blocks = call->planes * parts;
     double divisor = call->reduction == REDUCE_GIVEN  ? call->divisor
                      : call->reduction == REDUCE_MEAN ? (double)counted

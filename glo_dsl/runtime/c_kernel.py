@@ -37,13 +37,17 @@ class Call(ctypes.Structure):
         ("bad_row", ctypes.c_int64), ("bad_class", ctypes.c_int64), ("divisor", ctypes.c_double),
         ("weight", ctypes.c_void_p), ("weight_stride", ctypes.c_int64), ("status", ctypes.c_int64),
         ("planes", ctypes.c_int64), ("plane", ctypes.c_void_p), ("n_inputs", ctypes.c_int64),
-        ("n_gradients", ctypes.c_int64), ("out_row", ctypes.c_int64), ("out_class", ctypes.c_int64),
+        ("n_gradients", ctypes.c_int64),
     )  # fmt: skip
+
+
+STRETCH = 512
+"""The longest row that is summed in one go; see the preamble. Longer ones are copied if their classes lie apart."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """Planes of rows of classes; `apart`: inputs have an axis of planes, and rows lie side by side."""
+    """Planes of rows of classes; `apart`: inputs have an axis of planes."""
 
     planes: int
     rows: int
@@ -53,11 +57,6 @@ class Size:
     @property
     def batch(self) -> tuple[int, ...]:
         return (self.planes, self.rows) if self.apart else (self.rows,)
-
-    @property
-    def out_strides(self) -> tuple[int, int]:
-        """Of gradients per class, from row to row and from class to class."""
-        return (1, self.rows) if self.apart else (self.classes, 1)
 
 
 class _Frame:
@@ -77,7 +76,7 @@ class _Frame:
             size.rows, size.classes, 0, REDUCTIONS[reduction],
             address(self.inputs), address(self.strides), address(self.params), address(self.outputs),
             planes=size.planes, plane=address(self.planes), n_inputs=len(tensors),
-            n_gradients=len(kernel.program.gradients), out_row=size.out_strides[0], out_class=size.out_strides[1],
+            n_gradients=len(kernel.program.gradients),
         )  # fmt: skip
         self.reference = ctypes.byref(self.call)
 
@@ -112,10 +111,11 @@ class _Frame:
 
 
 class CKernel:
-    """One Program, built; its gradients are all those the Program has."""
+    """One Program, built; its gradients are all those the Program has. `across`: for planes, as `apart` finds them."""
 
-    def __init__(self, program: Program, library: ctypes.CDLL, double: bool) -> None:
+    def __init__(self, program: Program, library: ctypes.CDLL, double: bool, across: bool = False) -> None:
         self.program = program
+        self.across = across
         self.dtype = torch.float64 if double else torch.float32
         self.function = getattr(library, function_name(program))
         self.function.argtypes = (ctypes.POINTER(Call),)
@@ -135,19 +135,17 @@ class CKernel:
         The gradient of the input `inplace` is left in the memory of that input, where it can be.
         The step raises IndexError for a class index out of range, MemoryError where there is no room for scratch rows.
         """
-        exact = all(t.dtype == d for t, d in zip(inputs, self._dtypes))
-        like = self.converted(inputs)
-        size = self.size(like)
+        size = self.size(inputs)
+        copied = size.apart and not self.across
+        exact = all(t.dtype == d for t, d in zip(inputs, self._dtypes)) and not copied
+        like = self._laid(self.converted(inputs), copied)
         pattern = torch.empty((), dtype=self.dtype)  # expanded, it is a shape that `empty_like` copies and no memory
         loss_like = pattern.expand(size.batch) if reduction == "none" else pattern
-        per_class = (
-            pattern.expand(size.planes, size.classes, size.rows)
-            if size.apart
-            else pattern.expand(size.rows, size.classes)
-        )
+        turned = self.across
+        each = (size.classes, size.rows) if turned else (size.rows, size.classes)
+        per_class = pattern.expand(size.planes, *each) if size.apart else pattern.expand(each)
         likes = [per_class if wide else pattern.expand(size.batch) for wide in self._wide]
-        turned = [wide and size.apart for wide in self._wide]
-        taken = self._taken(inputs, inplace)
+        taken = None if copied else self._taken(inputs, inplace)
         if taken is not None:
             likes[taken[1]] = pattern  # no room is needed
         function, empty_like, idle = self.function, torch.empty_like, [_Frame(self, like, reduction)]
@@ -156,10 +154,10 @@ class CKernel:
             rows: Sequence[Tensor], params: Sequence[Number], ignore_index: int, weights: Tensor | None,
             divisor: Tensor | None,
         ) -> tuple[Tensor, tuple[Tensor, ...]]:  # fmt: skip
-            tensors = rows if exact else self.converted(rows)
+            tensors = rows if exact else self._laid(self.converted(rows), copied)
             loss, gradients = empty_like(loss_like), tuple([empty_like(g) for g in likes])
             if taken is not None:
-                given = tensors[taken[0]].transpose(1, 2) if size.apart else tensors[taken[0]]
+                given = tensors[taken[0]].transpose(1, 2) if turned else tensors[taken[0]]
                 gradients = tuple([given if k == taken[1] else g for k, g in enumerate(gradients)])
             try:
                 frame = idle.pop()  # a list hands out each of its items to one thread only
@@ -176,11 +174,15 @@ class CKernel:
                 frame.raise_for(status)
             if weights is None and divisor is None:  # else the frame says more than its next call may mean
                 idle.append(frame)
-            if size.apart:
-                gradients = tuple([g.transpose(1, 2) if t else g for g, t in zip(gradients, turned)])
+            if turned:
+                gradients = tuple([g.transpose(1, 2) if wide else g for g, wide in zip(gradients, self._wide)])
             return loss, gradients
 
         return step
+
+    def _laid(self, tensors: list[Tensor], copied: bool) -> list[Tensor]:
+        """The inputs, those per class with their classes side by side if `copied`."""
+        return [t.contiguous() if t.dim() == 3 else t for t in tensors] if copied else tensors
 
     def _taken(self, inputs: Sequence[Tensor], inplace: str | None) -> tuple[int, int] | None:
         """The input that gives its memory to its gradient, and the place of that; None: there is none."""
@@ -258,6 +260,12 @@ def _converted(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     return (tensor if tensor.dtype == torch.bool else tensor != 0).view(torch.uint8)
 
 
+def apart(inputs: Sequence[Tensor]) -> bool:
+    """Whether inputs have an axis of planes, and rows that are short enough to be taken as they lie, side by side."""
+    rows = [t.shape[-1] for t in inputs if t.dim() == 3]
+    return bool(rows) and rows[0] <= STRETCH
+
+
 def strides_of(tensor: Tensor, per_sample: bool, apart: bool = False) -> tuple[int, int]:
     """From row to row and from class to class, in elements; `apart`: there is an axis of planes before them."""
     strides = tensor.stride()[apart and per_sample :]
@@ -266,15 +274,18 @@ def strides_of(tensor: Tensor, per_sample: bool, apart: bool = False) -> tuple[i
     return (strides[0], 0) if per_sample else (0, strides[0])
 
 
-def build(programs: Sequence[Program], double: bool = False, draft: bool = False) -> list[CKernel]:
-    """The kernels of several Programs, built together in one translation unit; for `draft` see `load_c`.
+def build(
+    programs: Sequence[Program], double: bool = False, draft: bool = False, across: bool = False
+) -> list[CKernel]:
+    """The kernels of several Programs, built together in one translation unit; for `draft` see `load_c`, for `across`
+    `CKernel`.
 
     Raises:
         NoCompiler: they cannot be built here.
     """
     named = [replace(program, name=f"{program.name}_{n}") for n, program in enumerate(programs)]
-    library = load_c(translation_unit(named), double, draft)
-    return [CKernel(program, library, double) for program in named]
+    library = load_c(translation_unit(named, across), double, draft)
+    return [CKernel(program, library, double, across) for program in named]
 
 
 IN_ONE_UNIT = 4

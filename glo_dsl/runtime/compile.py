@@ -16,7 +16,7 @@ from glo_dsl.errors import GloError, did_you_mean
 from glo_dsl.lang.loss import Loss
 from glo_dsl.passes.pipeline import check_callable, compile_program, divisor_names, per_program, whole_program
 from glo_dsl.runtime.build_c import NoCompiler, load_c
-from glo_dsl.runtime.c_kernel import CKernel, build
+from glo_dsl.runtime.c_kernel import CKernel, apart, build
 from glo_dsl.runtime.cache import key_of
 from glo_dsl.runtime.contract import Backing, CompiledLoss
 from glo_dsl.runtime.library import Library
@@ -114,13 +114,13 @@ def _launch_torch(loss: Loss, wrt: tuple[str, ...]) -> Launch:
 
 def _c(loss: Loss) -> Kernel:
     @cache
-    def variant(wrt: tuple[str, ...], double: bool) -> CKernel:
-        return build([compile_program(loss, wrt)], double)[0]
+    def variant(wrt: tuple[str, ...], double: bool, across: bool) -> CKernel:
+        return build([compile_program(loss, wrt)], double, across=across)[0]
 
     load_c(translation_unit(()), double=False, draft=True)  # fails here, and soon, if there is no compiler
 
     def prepare(inputs: Sequence[Tensor], wrt: tuple[str, ...], reduction: str, inplace: str | None = None) -> Step:
         double = any(t.dtype == torch.float64 for v, t in zip(loss.inputs, inputs) if v.type.kind == "real")
-        return variant(wrt, double).prepare(inputs, reduction, inplace)
+        return variant(wrt, double, apart(inputs)).prepare(inputs, reduction, inplace)
 
     return Kernel(prepare)

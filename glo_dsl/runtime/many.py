@@ -54,7 +54,6 @@ class Many:
         self._calls["rows"], self._calls["classes"] = rows, classes
         self._calls["planes"], self._calls["plane"] = 1, 0
         self._calls["n_inputs"], self._calls["n_gradients"] = len(tensors), [len(mine) for mine in wrt]
-        self._calls["out_row"], self._calls["out_class"] = size.out_strides
         self._calls["stride"] = self._strides.ctypes.data
         for field, table in (("inputs", self._inputs), ("params", self._params), ("out", self._outputs)):
             self._calls[field] = table.ctypes.data + self._members * np.uint64(table.strides[0])

@@ -143,11 +143,7 @@ INLINE double loss_baikal_narrow(const glo_call *call, int64_t first, int64_t la
         for (int i = 0; i < LANES; i++) {
             v11[i] = (v10[i] - v1[i]);
         }
-        real aside_v3[LANES];
-        real aside_v5[LANES];
         for (int i = 0; i < LANES; i++) {
-            aside_v3[i] = 0;
-            aside_v5[i] = 0;
             v3[i] = R(0);
             v5[i] = R(0);
         }
@@ -161,17 +157,6 @@ INLINE double loss_baikal_narrow(const glo_call *call, int64_t first, int64_t la
                 v3[i] += v2;
                 v5[i] += v4;
             }
-            if (c % STRETCH != STRETCH - 1) continue;
-            for (int i = 0; i < LANES; i++) {
-                aside_v3[i] += v3[i];
-                v3[i] = 0;
-                aside_v5[i] += v5[i];
-                v5[i] = 0;
-            }
-        }
-        for (int i = 0; i < LANES; i++) {
-            v3[i] += aside_v3[i];
-            v5[i] += aside_v5[i];
         }
         #pragma omp simd
         for (int i = 0; i < LANES; i++) {
@@ -201,7 +186,7 @@ INLINE double loss_baikal_narrow(const glo_call *call, int64_t first, int64_t la
                 turned_grad_z[c * LANES + i] = scale[i] * v27;
             }
         }
-        turn_out(turned_grad_z, on, filled, n_classes, call, out0 + r0 * call->out_row);
+        turn_out(turned_grad_z, on, filled, n_classes, call, out0 + r0 * FROM_ROW(call));
         for (int i = 0; i < filled; i++) {
             const real value = on[i] ? v16[i] * WEIGHT(r0 + i) : R(0);
             total += value;
@@ -211,7 +196,7 @@ INLINE double loss_baikal_narrow(const glo_call *call, int64_t first, int64_t la
     return total;
 }
 static double loss_baikal_block(const glo_call *call, int64_t first, int64_t last, real unit, real *scratch) {
-    if (IS_NARROW(call))
+    if (IS_NARROW(call->classes))
         return loss_baikal_narrow(call, first, last, unit, scratch);
     return loss_baikal_wide(call, first, last, unit, scratch);
 }

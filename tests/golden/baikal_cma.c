@@ -218,9 +218,7 @@ INLINE double loss_baikal_cma_narrow(const glo_call *call, int64_t first, int64_
         for (int i = 0; i < LANES; i++) {
             v14[i] = (v13[i] - v1[i]);
         }
-        real aside_v4[LANES];
         for (int i = 0; i < LANES; i++) {
-            aside_v4[i] = 0;
             v4[i] = R(0);
         }
         for (int c = 0; c < n_classes; c++) {
@@ -232,14 +230,6 @@ INLINE double loss_baikal_cma_narrow(const glo_call *call, int64_t first, int64_
                 kept_v3[c * LANES + i] = v3;
                 v4[i] += v3;
             }
-            if (c % STRETCH != STRETCH - 1) continue;
-            for (int i = 0; i < LANES; i++) {
-                aside_v4[i] += v4[i];
-                v4[i] = 0;
-            }
-        }
-        for (int i = 0; i < LANES; i++) {
-            v4[i] += aside_v4[i];
         }
         #pragma omp simd
         for (int i = 0; i < LANES; i++) {
@@ -252,11 +242,7 @@ INLINE double loss_baikal_cma_narrow(const glo_call *call, int64_t first, int64_
             v47[i] = (v16[i] * v23);
             v48[i] = (-v47[i]);
         }
-        real aside_v9[LANES];
-        real aside_v29[LANES];
         for (int i = 0; i < LANES; i++) {
-            aside_v9[i] = 0;
-            aside_v29[i] = 0;
             v9[i] = R(0);
             v29[i] = R(0);
         }
@@ -276,17 +262,6 @@ INLINE double loss_baikal_cma_narrow(const glo_call *call, int64_t first, int64_
                 v9[i] += v8;
                 v29[i] += v28;
             }
-            if (c % STRETCH != STRETCH - 1) continue;
-            for (int i = 0; i < LANES; i++) {
-                aside_v9[i] += v9[i];
-                v9[i] = 0;
-                aside_v29[i] += v29[i];
-                v29[i] = 0;
-            }
-        }
-        for (int i = 0; i < LANES; i++) {
-            v9[i] += aside_v9[i];
-            v29[i] += aside_v29[i];
         }
         #pragma omp simd
         for (int i = 0; i < LANES; i++) {
@@ -319,7 +294,7 @@ INLINE double loss_baikal_cma_narrow(const glo_call *call, int64_t first, int64_
                 turned_grad_z[c * LANES + i] = scale[i] * v42;
             }
         }
-        turn_out(turned_grad_z, on, filled, n_classes, call, out0 + r0 * call->out_row);
+        turn_out(turned_grad_z, on, filled, n_classes, call, out0 + r0 * FROM_ROW(call));
         for (int i = 0; i < filled; i++) {
             const real value = on[i] ? v21[i] * WEIGHT(r0 + i) : R(0);
             total += value;
@@ -333,7 +308,7 @@ INLINE double loss_baikal_cma_narrow(const glo_call *call, int64_t first, int64_
     return total;
 }
 static double loss_baikal_cma_block(const glo_call *call, int64_t first, int64_t last, real unit, real *scratch) {
-    if (IS_NARROW(call))
+    if (IS_NARROW(call->classes))
         return loss_baikal_cma_narrow(call, first, last, unit, scratch);
     return loss_baikal_cma_wide(call, first, last, unit, scratch);
 }

@@ -115,9 +115,7 @@ INLINE double loss_cross_entropy_narrow(const glo_call *call, int64_t first, int
         for (int i = 0; i < LANES; i++) {
             v8[i] = (v7[i] - v1[i]);
         }
-        real aside_v4[LANES];
         for (int i = 0; i < LANES; i++) {
-            aside_v4[i] = 0;
             v4[i] = R(0);
         }
         for (int c = 0; c < n_classes; c++) {
@@ -129,14 +127,6 @@ INLINE double loss_cross_entropy_narrow(const glo_call *call, int64_t first, int
                 kept_v3[c * LANES + i] = v3;
                 v4[i] += v3;
             }
-            if (c % STRETCH != STRETCH - 1) continue;
-            for (int i = 0; i < LANES; i++) {
-                aside_v4[i] += v4[i];
-                v4[i] = 0;
-            }
-        }
-        for (int i = 0; i < LANES; i++) {
-            v4[i] += aside_v4[i];
         }
         #pragma omp simd
         for (int i = 0; i < LANES; i++) {
@@ -155,7 +145,7 @@ INLINE double loss_cross_entropy_narrow(const glo_call *call, int64_t first, int
                 turned_grad_z[c * LANES + i] = scale[i] * v14;
             }
         }
-        turn_out(turned_grad_z, on, filled, n_classes, call, out0 + r0 * call->out_row);
+        turn_out(turned_grad_z, on, filled, n_classes, call, out0 + r0 * FROM_ROW(call));
         for (int i = 0; i < filled; i++) {
             const real value = on[i] ? v9[i] * WEIGHT(r0 + i) : R(0);
             total += value;
@@ -165,7 +155,7 @@ INLINE double loss_cross_entropy_narrow(const glo_call *call, int64_t first, int
     return total;
 }
 static double loss_cross_entropy_block(const glo_call *call, int64_t first, int64_t last, real unit, real *scratch) {
-    if (IS_NARROW(call))
+    if (IS_NARROW(call->classes))
         return loss_cross_entropy_narrow(call, first, last, unit, scratch);
     return loss_cross_entropy_wide(call, first, last, unit, scratch);
 }

@@ -175,9 +175,7 @@ INLINE double loss_focal_narrow(const glo_call *call, int64_t first, int64_t las
             v4[i] = (v2[i] - v3[i]);
             v10[i] = real_exp(v4[i]);
         }
-        real aside_v7[LANES];
         for (int i = 0; i < LANES; i++) {
-            aside_v7[i] = 0;
             v7[i] = R(0);
         }
         for (int c = 0; c < n_classes; c++) {
@@ -189,14 +187,6 @@ INLINE double loss_focal_narrow(const glo_call *call, int64_t first, int64_t las
                 kept_v6[c * LANES + i] = v6;
                 v7[i] += v6;
             }
-            if (c % STRETCH != STRETCH - 1) continue;
-            for (int i = 0; i < LANES; i++) {
-                aside_v7[i] += v7[i];
-                v7[i] = 0;
-            }
-        }
-        for (int i = 0; i < LANES; i++) {
-            v7[i] += aside_v7[i];
         }
         #pragma omp simd
         for (int i = 0; i < LANES; i++) {
@@ -240,7 +230,7 @@ INLINE double loss_focal_narrow(const glo_call *call, int64_t first, int64_t las
                 turned_grad_z[c * LANES + i] = scale[i] * v35;
             }
         }
-        turn_out(turned_grad_z, on, filled, n_classes, call, out0 + r0 * call->out_row);
+        turn_out(turned_grad_z, on, filled, n_classes, call, out0 + r0 * FROM_ROW(call));
         for (int i = 0; i < filled; i++) {
             const real value = on[i] ? v16[i] * WEIGHT(r0 + i) : R(0);
             total += value;
@@ -251,7 +241,7 @@ INLINE double loss_focal_narrow(const glo_call *call, int64_t first, int64_t las
     return total;
 }
 static double loss_focal_block(const glo_call *call, int64_t first, int64_t last, real unit, real *scratch) {
-    if (IS_NARROW(call))
+    if (IS_NARROW(call->classes))
         return loss_focal_narrow(call, first, last, unit, scratch);
     return loss_focal_wide(call, first, last, unit, scratch);
 }

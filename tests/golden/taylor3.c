@@ -334,9 +334,7 @@ INLINE double loss_taylor3_narrow(const glo_call *call, int64_t first, int64_t l
         for (int i = 0; i < LANES; i++) {
             v19[i] = on[i] ? (int)CLASS_INDEX(call, 1, row[i]) : 0;
         }
-        real aside_v77[LANES];
         for (int i = 0; i < LANES; i++) {
-            aside_v77[i] = 0;
             v4[i] = R(-INFINITY);
             v77[i] = R(0);
         }
@@ -351,22 +349,12 @@ INLINE double loss_taylor3_narrow(const glo_call *call, int64_t first, int64_t l
                 v4[i] = real_max(v4[i], v3);
                 v77[i] += v31;
             }
-            if (c % STRETCH != STRETCH - 1) continue;
-            for (int i = 0; i < LANES; i++) {
-                aside_v77[i] += v77[i];
-                v77[i] = 0;
-            }
-        }
-        for (int i = 0; i < LANES; i++) {
-            v77[i] += aside_v77[i];
         }
         #pragma omp simd
         for (int i = 0; i < LANES; i++) {
             v78[i] = (v39 * v77[i]);
         }
-        real aside_v7[LANES];
         for (int i = 0; i < LANES; i++) {
-            aside_v7[i] = 0;
             v7[i] = R(0);
         }
         for (int c = 0; c < n_classes; c++) {
@@ -378,34 +366,12 @@ INLINE double loss_taylor3_narrow(const glo_call *call, int64_t first, int64_t l
                 kept_v6[c * LANES + i] = v6;
                 v7[i] += v6;
             }
-            if (c % STRETCH != STRETCH - 1) continue;
-            for (int i = 0; i < LANES; i++) {
-                aside_v7[i] += v7[i];
-                v7[i] = 0;
-            }
-        }
-        for (int i = 0; i < LANES; i++) {
-            v7[i] += aside_v7[i];
         }
         #pragma omp simd
         for (int i = 0; i < LANES; i++) {
             v8[i] = (R(1.0) / v7[i]);
         }
-        real aside_v12[LANES];
-        real aside_v16[LANES];
-        real aside_v24[LANES];
-        real aside_v28[LANES];
-        real aside_v33[LANES];
-        real aside_v57[LANES];
-        real aside_v69[LANES];
         for (int i = 0; i < LANES; i++) {
-            aside_v12[i] = 0;
-            aside_v16[i] = 0;
-            aside_v24[i] = 0;
-            aside_v28[i] = 0;
-            aside_v33[i] = 0;
-            aside_v57[i] = 0;
-            aside_v69[i] = 0;
             v12[i] = R(0);
             v16[i] = R(0);
             v24[i] = R(0);
@@ -450,32 +416,6 @@ INLINE double loss_taylor3_narrow(const glo_call *call, int64_t first, int64_t l
                 v57[i] += v56;
                 v69[i] += v52;
             }
-            if (c % STRETCH != STRETCH - 1) continue;
-            for (int i = 0; i < LANES; i++) {
-                aside_v12[i] += v12[i];
-                v12[i] = 0;
-                aside_v16[i] += v16[i];
-                v16[i] = 0;
-                aside_v24[i] += v24[i];
-                v24[i] = 0;
-                aside_v28[i] += v28[i];
-                v28[i] = 0;
-                aside_v33[i] += v33[i];
-                v33[i] = 0;
-                aside_v57[i] += v57[i];
-                v57[i] = 0;
-                aside_v69[i] += v69[i];
-                v69[i] = 0;
-            }
-        }
-        for (int i = 0; i < LANES; i++) {
-            v12[i] += aside_v12[i];
-            v16[i] += aside_v16[i];
-            v24[i] += aside_v24[i];
-            v28[i] += aside_v28[i];
-            v33[i] += aside_v33[i];
-            v57[i] += aside_v57[i];
-            v69[i] += aside_v69[i];
         }
         #pragma omp simd
         for (int i = 0; i < LANES; i++) {
@@ -540,7 +480,7 @@ INLINE double loss_taylor3_narrow(const glo_call *call, int64_t first, int64_t l
                 turned_grad_z[c * LANES + i] = scale[i] * v61;
             }
         }
-        turn_out(turned_grad_z, on, filled, n_classes, call, out0 + r0 * call->out_row);
+        turn_out(turned_grad_z, on, filled, n_classes, call, out0 + r0 * FROM_ROW(call));
         for (int i = 0; i < filled; i++) {
             const real value = on[i] ? v37[i] * WEIGHT(r0 + i) : R(0);
             total += value;
@@ -558,7 +498,7 @@ INLINE double loss_taylor3_narrow(const glo_call *call, int64_t first, int64_t l
     return total;
 }
 static double loss_taylor3_block(const glo_call *call, int64_t first, int64_t last, real unit, real *scratch) {
-    if (IS_NARROW(call))
+    if (IS_NARROW(call->classes))
         return loss_taylor3_narrow(call, first, last, unit, scratch);
     return loss_taylor3_wide(call, first, last, unit, scratch);
 }
