@@ -114,6 +114,7 @@ def _load(program: Program, load: Load, lanes: dict[str, str]) -> str:
         text = f"in{n}[row[i] * s{n}]"
     elif load.at:
         text = f"in{n}[{f'row[i] * row{n} + ' if entry.per_sample else ''}{operand(load.at, lanes)} * s{n}]"
+        text = f"on[i] ? {text} : 0"  # where there are no classes there is nothing to load
     else:
         text = f"turned{n}[c * LANES + i]" if entry.per_sample else f"in{n}[c * s{n}]"
     return assigned(load.out, load.kind, text + (" != 0" if entry.kind == "bool" else ""), lanes)

@@ -127,7 +127,7 @@ INLINE double loss_baikal_narrow(const glo_call *call, int64_t first, int64_t la
         #pragma omp simd
         for (int i = 0; i < LANES; i++) {
             v9[i] = on[i] ? (int)CLASS_INDEX(call, 1, row[i]) : 0;
-            v10[i] = in0[row[i] * row0 + v9[i] * s0];
+            v10[i] = on[i] ? in0[row[i] * row0 + v9[i] * s0] : 0;
         }
         for (int i = 0; i < LANES; i++) {
             v1[i] = R(-INFINITY);

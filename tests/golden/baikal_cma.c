@@ -202,7 +202,7 @@ INLINE double loss_baikal_cma_narrow(const glo_call *call, int64_t first, int64_
         #pragma omp simd
         for (int i = 0; i < LANES; i++) {
             v12[i] = on[i] ? (int)CLASS_INDEX(call, 1, row[i]) : 0;
-            v13[i] = in0[row[i] * row0 + v12[i] * s0];
+            v13[i] = on[i] ? in0[row[i] * row0 + v12[i] * s0] : 0;
         }
         for (int i = 0; i < LANES; i++) {
             v1[i] = R(-INFINITY);

@@ -99,7 +99,7 @@ INLINE double loss_cross_entropy_narrow(const glo_call *call, int64_t first, int
         #pragma omp simd
         for (int i = 0; i < LANES; i++) {
             v6[i] = on[i] ? (int)CLASS_INDEX(call, 1, row[i]) : 0;
-            v7[i] = in0[row[i] * row0 + v6[i] * s0];
+            v7[i] = on[i] ? in0[row[i] * row0 + v6[i] * s0] : 0;
         }
         for (int i = 0; i < LANES; i++) {
             v1[i] = R(-INFINITY);

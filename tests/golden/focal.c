@@ -158,7 +158,7 @@ INLINE double loss_focal_narrow(const glo_call *call, int64_t first, int64_t las
         #pragma omp simd
         for (int i = 0; i < LANES; i++) {
             v1[i] = on[i] ? (int)CLASS_INDEX(call, 1, row[i]) : 0;
-            v2[i] = in0[row[i] * row0 + v1[i] * s0];
+            v2[i] = on[i] ? in0[row[i] * row0 + v1[i] * s0] : 0;
         }
         for (int i = 0; i < LANES; i++) {
             v3[i] = R(-INFINITY);
