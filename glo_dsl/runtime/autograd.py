@@ -74,13 +74,16 @@ class Call:
     def spread(self, gradients: Sequence[Tensor], upstream: Tensor, values: Sequence[Any]) -> list[Tensor | None]:
         """What backward hands on: to each value its gradient times the upstream one, laid out and typed like it."""
         found: list[Tensor | None] = [None] * len(values)
-        once = self.reduction != "none" and _is_one(upstream)
-        consumed = self.reduction != "none" and _is_consumed()
+        whole = self.reduction != "none"
+        once = whole and _is_one(upstream)
+        change = whole and not once and _is_consumed()
         for place, gradient in zip(self.places, gradients):
-            if consumed and on_device(gradient):
+            if once:
+                scaled = gradient
+            elif change and on_device(gradient):
                 scaled = scaled_in_place(gradient, upstream)
             else:
-                scaled = gradient if once else self._times(gradient, upstream)
+                scaled = self._times(gradient, upstream)
             found[place] = scaled if self.exact else self.restored(scaled, place, values[place])
         return found
 
@@ -103,7 +106,7 @@ class Call:
 
 def _is_one(upstream: Tensor) -> bool:
     """Whether an upstream gradient is the usual 1, where that can be seen without waiting."""
-    if type(upstream) is not Tensor or upstream.device.type != "cpu" or torch.is_grad_enabled() or transformed():
+    if not upstream.is_cpu or type(upstream) is not Tensor or torch.is_grad_enabled() or transformed():
         return False
     return upstream.item() == 1.0
 
