@@ -11,6 +11,7 @@ from eager import EAGER, constants, differentiated
 from torch import Tensor
 
 import glo_dsl as glo
+from glo_dsl.runtime.planes import TOGETHER
 from on_gpu.cases import measured
 from on_gpu.judge import Outcome, Truth
 from on_gpu.setting import Result, Results, Setting
@@ -89,7 +90,7 @@ def looped(form: Callable[..., Tensor], z: Tensor, t: Tensor, theta: Tensor) -> 
 
 
 def different(setting: Setting) -> Result:
-    """As a generation of genetic programming: every loss has its own kernel."""
+    """As a generation of genetic programming: all losses differ, and a kernel holds several of them."""
     losses = generation(setting.count(DIFFERENT))
     data, many = logits(setting, len(losses)), glo.bundle(losses, "triton")
 
@@ -117,9 +118,9 @@ def generation(count: int) -> Sequence[glo.Loss]:
 
 
 def ahead(setting: Setting) -> list[Callable[[], object]]:
-    """In parts, for several processes."""
+    """In parts, for several processes: as many losses as one kernel holds."""
     losses = generation(setting.count(DIFFERENT))
-    parts = [losses[start : start + 8] for start in range(0, len(losses), 8)]
+    parts = [losses[start : start + TOGETHER] for start in range(0, len(losses), TOGETHER)]
     return [
         lambda part=part: glo.bundle(part, "triton").value_and_grad(*logits(setting, len(part))[0]) for part in parts
     ]

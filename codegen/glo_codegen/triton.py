@@ -16,7 +16,7 @@ from glo_codegen.triton_helpers import helpers_of
 from glo_codegen.triton_launch import add_launch, add_room, kernel_name, stream_name, tiled
 from glo_codegen.triton_spell import add_start, add_stores, kernel, masked, spelled, title
 from glo_codegen.triton_stream import add_streaming
-from glo_codegen.triton_tiles import Tile, add_tiles
+from glo_codegen.triton_tiles import ANY, Tile, add_tiles, tiles
 
 LINE = 'TILE = {"BLOCK": 1024, "num_warps": 4}'
 """How an elementwise kernel is launched."""
@@ -30,19 +30,19 @@ def emit_triton(program: Program, measured: Mapping[str, Sequence[Tile]] | None 
     Raises:
         ValueError: no input tells how many rows there are, or how many classes where that matters.
     """
-    _check(program)
+    check(program)
     lines = Lines()
     lines.add(*["from functools import cache, lru_cache", ""] * tiled(program))
     lines.add("import torch", "import triton", "import triton.language as tl", "")
-    for helper in helpers_of(_spellings(program)):
+    for helper in helpers_of(spellings(program)):
         lines.add("", *helper.strip().splitlines(), "")
     lines.add("")
-    _resident(program, lines)
+    add_resident(program, lines)
     lines.add("", "")
     if tiled(program):
         add_streaming(program, lines)
         lines.add("", "")
-        add_tiles(program, kernel_name(program), stream_name(program), measured or {}, lines)
+        add_tiles({ANY: tiles(program), **(measured or {})}, kernel_name(program), stream_name(program), lines)
     else:
         lines.add(LINE)
     lines.add(f"INPLACE = {overwritable(program)!r}", "", "")
@@ -51,7 +51,12 @@ def emit_triton(program: Program, measured: Mapping[str, Sequence[Tile]] | None 
     return lines.text()
 
 
-def _check(program: Program) -> None:
+def check(program: Program) -> None:
+    """Whether the launcher can tell the sizes of a call from its inputs.
+
+    Raises:
+        ValueError: it cannot.
+    """
     if not any(i.per_sample for i in program.inputs):
         raise ValueError(f"{program.name} has no input that varies over the batch")
     operands = (a for step in program.steps() if isinstance(step, Instr) for a in step.args)
@@ -60,14 +65,15 @@ def _check(program: Program) -> None:
         raise ValueError(f"{program.name} has no input with a class axis that tells the number of classes")
 
 
-def _spellings(program: Program) -> Iterator[str]:
+def spellings(program: Program) -> Iterator[str]:
+    """What is called, in all families."""
     yield from (step.op.triton for step in program.steps() if isinstance(step, Instr))
     yield from (reduction.op.triton for phase in program.phases for reduction in phase.reductions)
     if program.walked:
-        yield from _spellings(program.walked)
+        yield from spellings(program.walked)
 
 
-def _resident(program: Program, lines: Lines) -> None:
+def add_resident(program: Program, lines: Lines) -> None:
     """A row is one tile, read once; or, without a class axis, a lane."""
     with kernel(program, kernel_name(program), lines):
         add_start(program, lines)

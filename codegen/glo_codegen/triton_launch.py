@@ -16,9 +16,9 @@ class Argument:
     """A kernel argument.
 
     Attributes:
-        type: `*real`, `*class`, `*bool` or `*float32` for a pointer, `none` for one that may be left out; for an
-            integer what it is when all tensors are contiguous and there is one plane: `0`, `1`, `classes` or, when that
-            does not matter, `any`.
+        type: `*real`, `*class`, `*bool`, `*float32` or `*int32` for a pointer, `none` for one that may be left out;
+            for an integer what it is when all tensors are contiguous and there is one plane: `0`, `1`, `classes` or,
+            when that does not matter, `any`.
         value: what `launch` passes.
     """
 
@@ -50,7 +50,7 @@ def stream_name(program: Program) -> str:
 def arguments(program: Program) -> Iterator[list[Argument]]:
     """What the kernel takes before its constexprs, in groups that belong together."""
     for entry in program.inputs:
-        yield list(_input_arguments(entry))
+        yield list(input_arguments(entry))
     if program.params:
         stride = "params.stride(0) if params.dim() > 1 else 0"
         yield [Argument("params_ptr", "*float32", "params"), Argument("params_plane_stride", "0", stride)]
@@ -67,7 +67,8 @@ def arguments(program: Program) -> Iterator[list[Argument]]:
     yield [*counts, Argument("classes", "classes", "classes")] if tiled(program) else counts
 
 
-def _input_arguments(entry: Input) -> Iterator[Argument]:
+def input_arguments(entry: Input) -> Iterator[Argument]:
+    """Where an input is and how it lies."""
     name, by_class = f"in_{entry.name}", entry.rate == Rate.CLASS
     axes = entry.per_sample + by_class
     yield Argument(f"{name}_ptr", f"*{entry.kind}", name)
@@ -94,7 +95,9 @@ def add_launch(program: Program, lines: Lines) -> None:
         lines.add(*_launch_doc(program))
         names = ", ".join(f"in_{i.name}" for i in program.inputs)
         lines.add(f"{names} = inputs" if len(program.inputs) > 1 else f"({names},) = inputs")
-        _sizes(program, lines)
+        _planes(program, lines)
+        add_sizes(program, lines)
+        _order(program, lines)
         lines.add("loss = torch.empty((planes, rows), dtype=torch.float32, device=device)")
         for name in program.gradients:
             _allocation(program, name, lines)
@@ -126,22 +129,36 @@ def _launch_doc(program: Program) -> Iterable[str]:
     )
 
 
-def _sizes(program: Program, lines: Lines) -> None:
-    """How many planes, rows and classes there are, and how the classes lie."""
+def _planes(program: Program, lines: Lines) -> None:
+    """How many planes there are; `flat` if none of the arguments has an axis for them."""
     axes = [(f"in_{i.name}", len(shape_axes(i))) for i in program.inputs]
     pairs = [f"({name}, {count + 1})" for name, count in axes] + ["(params, 2)"] * bool(program.params)
     lines.add(f"planes = [t.shape[0] for t, axes in ({', '.join(pairs)},) if t.dim() == axes]")
     lines.add("flat, planes = not planes, planes[0] if planes else 1")
+
+
+def add_sizes(program: Program, lines: Lines) -> None:
+    """How many rows and classes there are, and on which device."""
     batch = next(i for i in program.inputs if i.per_sample)
     lines.add(f"rows = in_{batch.name}.shape[{-len(shape_axes(batch))}]", f"device = in_{batch.name}.device")
     if tiled(program):
-        row = next((i for i in program.inputs if i.rate == Rate.CLASS and i.per_sample), None)
-        named = row or next(i for i in program.inputs if i.rate == Rate.CLASS)
-        lines.add(f"classes = in_{named.name}.shape[-1]")
-        across = f"not flat and in_{row.name}.stride(-1) > in_{row.name}.stride(-2)" if row else "False"
-        lines.add(f"across = {across}")
+        lines.add(f"classes = in_{_row_input(program).name}.shape[-1]")
+
+
+def _order(program: Program, lines: Lines) -> None:
+    """Whether rows or classes lie side by side, in gradients too."""
+    if tiled(program):
+        row = _row_input(program)
+        lies = f"not flat and in_{row.name}.stride(-1) > in_{row.name}.stride(-2)" if row.per_sample else "False"
+        lines.add(f"across = {lies}")
     if _writes_rows(program):
         lines.add("out_row_stride, out_class_stride = (1, rows) if across else (classes, 1)")
+
+
+def _row_input(program: Program) -> Input:
+    """An input with a class axis, one of its own for each row if there is one."""
+    rows = [i for i in program.inputs if i.rate == Rate.CLASS]
+    return next((i for i in rows if i.per_sample), rows[0])
 
 
 def shape_axes(entry: Input) -> list[str]:

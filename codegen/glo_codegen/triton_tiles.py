@@ -72,11 +72,11 @@ def tiles(program: Program) -> tuple[Tile, ...]:
     return *table, Tile(block, 16, streams=True)
 
 
-def add_tiles(program: Program, kernel: str, stream: str, measured: Mapping[str, Sequence[Tile]], lines: Lines) -> None:
-    """The table, and `_tile`, which finds in it what a launch needs; `measured` by architecture, such as `cuda:90`."""
+def add_tiles(tables: Mapping[str, Sequence[Tile]], kernel: str, stream: str, lines: Lines) -> None:
+    """The tables by architecture, such as `cuda:90`, and `_tile`, which finds in them what a launch needs."""
     with lines.block("TILES = {", "}"):
         lines.add("# By architecture: values of a program at most, its kernel, and how it is launched.")
-        for arch, table in {ANY: tiles(program), **measured}.items():
+        for arch, table in tables.items():
             with lines.block(f'"{arch}": (', "),"):
                 lines.add(*(_row(tile, kernel, stream) for tile in table))
     lines.add("", "", "@cache")

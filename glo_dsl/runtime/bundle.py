@@ -15,8 +15,8 @@ from glo_dsl.runtime.c_kernel import CKernel
 from glo_dsl.runtime.contract import REMEMBERED, CompiledLoss, check_reduction
 from glo_dsl.runtime.layout import layout_of
 from glo_dsl.runtime.many import Many
-from glo_dsl.runtime.members import Array, Constant, Members, Wanted
-from glo_dsl.runtime.planes import Group, gathered
+from glo_dsl.runtime.members import Array, Constant, Members
+from glo_dsl.runtime.planes import Group, Wanted, gathered
 
 
 def bundle(losses: Sequence[Loss], target: str = "auto") -> Bundle:
@@ -43,7 +43,7 @@ class _Call:
         own: which inputs have a part for each member.
         theta: the parameters of all members; on the device of the inputs if there are groups.
         kernels: the different losses in C, if they can be called together.
-        groups: the different losses by Triton, if they can.
+        groups: the members by Triton, if they can.
     """
 
     inputs: Sequence[Tensor]
@@ -72,8 +72,9 @@ class Bundle:
     a number or P numbers, and goes to every member that has one of that name. The result is [P], or [P, N] for "none":
     for every member what a call of its own gives, differentiable once by the real inputs.
 
-    On the CPU one foreign call computes all members on all cores. By Triton every different loss is one launch, however
-    many constants it has. Other constants compile nothing. On other targets members are called one after the other.
+    On the CPU one foreign call computes all members on all cores. By Triton one launch computes all members whose
+    rows fit the registers, up to 16 different losses of any number of constants; with longer rows each of these losses
+    is a launch. Other constants compile nothing. On other targets members are called one after the other.
 
     Raises:
         TypeError: an unknown or missing argument. ValueError: shapes or dtypes that do not fit.
@@ -170,13 +171,12 @@ class Bundle:
         return outcome
 
     def _by_groups(self, call: _Call) -> tuple[Tensor, list[Tensor]]:
-        """The same, a launch for each of the different losses."""
+        """The same, in few launches."""
         assert call.groups is not None and isinstance(call.theta, Tensor)
-        members, divisors = self._members, self._divisors(call)
+        divisors = self._divisors(call)
         outcomes, inputs = [], [t.detach() for t in call.inputs]
-        for group, fn in zip(call.groups, members.fns):
-            wrt = members.wrt(fn, call.wanted)
-            loss, found = group.run(inputs, call.own, wrt, call.theta, divisors=divisors, **call.options)
+        for group in call.groups:
+            loss, found = group.run(inputs, call.own, call.wanted, call.theta, divisors=divisors, **call.options)
             outcomes.append((group, loss, found))
         losses = gathered([(group, loss) for group, loss, _ in outcomes], len(self))
         places = range(len(call.wanted))

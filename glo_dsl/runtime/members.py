@@ -16,13 +16,10 @@ from glo_dsl.runtime.build_c import NoCompiler
 from glo_dsl.runtime.c_kernel import CKernel, build_all
 from glo_dsl.runtime.compile import compile
 from glo_dsl.runtime.contract import CompiledLoss
-from glo_dsl.runtime.planes import Group, groups_of
+from glo_dsl.runtime.planes import Group, Planes, Wanted
 from glo_dsl.runtime.spec import InputSpec, widest
 
 Array = np.ndarray[Any, Any]
-Wanted = tuple[int | str, ...]
-"""What gradients are computed for: places of inputs, names of parameters."""
-
 Constant = float | Sequence[float] | Tensor
 
 
@@ -57,7 +54,7 @@ class Members:
         self._defaults: Array = np.array(table).reshape(len(self.fns), width)[self.place]
         self._kernels: dict[tuple[Wanted, bool], list[CKernel] | None] = {}
         self._tables: dict[torch.device, tuple[Tensor, dict[str, tuple[Tensor, ...]]]] = {}
-        self._groups: dict[torch.device, list[Group]] = {}
+        self._planes: dict[torch.device, Planes] = {}
 
     def _column(self, name: str) -> tuple[Array, Array]:
         """Which members have a parameter, and where."""
@@ -135,9 +132,10 @@ class Members:
         if self._target != "triton" and (self._target != "auto" or inputs[0].device.type != "cuda"):
             return None
         device = inputs[0].device
-        if device not in self._groups:
-            self._groups[device] = groups_of(self.losses, self.place, device)
-        return self._groups[device]
+        if device not in self._planes:
+            self._planes[device] = Planes(self.losses, self.place, device)
+        rows = [t.shape[-1] for t, i in zip(inputs, self.inputs) if i.rows]
+        return self._planes[device].groups(max(rows, default=0))
 
     def calls(
         self, inputs: Sequence[Tensor], own: Sequence[bool], theta: Array | Tensor

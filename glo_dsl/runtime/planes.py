@@ -1,42 +1,62 @@
-"""The losses of a bundle by Triton: of every different one a single launch, in which each member is a plane of rows."""
+"""The losses of a bundle by Triton: each member is a plane of rows, and one launch computes the planes of many."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from glo_codegen.triton_switch import emit_switch, input_name, parameter_name
 from glo_dsl.lang.loss import Loss
+from glo_dsl.passes.pipeline import whole_program
 from glo_dsl.runtime.compile import spec_of, triton_module
+from glo_dsl.runtime.load_module import load_module
 from glo_dsl.runtime.spec import Launch, Spec, counted
 
 Places = slice | Tensor
-"""Members by their place: those of one loss often follow each other, and then are a view."""
+"""Members by their place: those of one launch often follow each other, and then are a view."""
+
+Wanted = tuple[int | str, ...]
+"""What gradients are computed for: places of inputs, names of parameters."""
+
+TOGETHER = 16
+"""Different losses in one kernel. It is compiled whole, a second or so for each of them."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """The members that are the same loss: how many, and where they are."""
+    """Members that are computed by one launch.
+
+    Attributes:
+        spec: the inputs, as the launch calls them.
+        launch: as `emit_triton` prints it.
+        names: what the launch calls the gradients that it has.
+        count: of members.
+        places: of these among all.
+    """
 
     spec: Spec
     launch: Launch
+    names: Mapping[int | str, str]
     count: int
     places: Places
 
     def run(
-        self, inputs: Sequence[Tensor], own: Sequence[bool], wrt: Mapping[int, str], theta: Tensor, reduction: str,
+        self, inputs: Sequence[Tensor], own: Sequence[bool], wanted: Wanted, theta: Tensor, reduction: str,
         ignore_index: int, divisors: Tensor | None,
     ) -> tuple[Tensor, dict[int, Tensor]]:  # fmt: skip
-        """The losses [P] or [P, N] of its members, and their gradients [P, N, C] or [P, N] by what is wanted."""
+        """The losses [P] or [P, N] of its members, and their gradients [P, N, C] or [P, N] by the place in `wanted`."""
         parts = [t[self.places] if mine else t for t, mine in zip(inputs, own)]
         scale = torch.ones(1, device=theta.device)
         if reduction == "mean":
             scale = 1.0 / self._divisors(parts, own, ignore_index, divisors)
-        params = theta[self.places, : len(self.spec.params)].contiguous()
-        loss, found = self.launch(tuple(parts), params, tuple(wrt.values()), scale, ignore_index)
+        wrt = {n: self.names[w] for n, w in enumerate(wanted) if w in self.names}
+        loss, found = self.launch(tuple(parts), theta[self.places], tuple(wrt.values()), scale, ignore_index)
         gradients = {n: self._each(found[name], 1 + self._per_class(name)) for n, name in wrt.items()}
         loss = self._each(loss, 1)
         if reduction != "none":
@@ -66,15 +86,58 @@ class Group:
         return found if found.dim() > axes else found.expand(self.count, *found.shape)
 
 
-def groups_of(losses: Sequence[Loss], place: np.ndarray, device: torch.device) -> list[Group]:
-    """The different losses of a bundle, compiled; `place` [P] says which of them each member is."""
-    made = []
-    for n, loss in enumerate(losses):
-        members = np.flatnonzero(place == n)
+class Planes:
+    """The different losses of a bundle on a device, compiled when they are needed.
+
+    `place` [P] says which of them each member is.
+    """
+
+    def __init__(self, losses: Sequence[Loss], place: np.ndarray, device: torch.device) -> None:
+        self._losses, self._place, self._device = losses, place, device
+
+    def groups(self, classes: int) -> list[Group]:
+        """All members, in as few launches as rows of so many classes allow."""
+        if len(self._losses) == 1:
+            return self._apart
+        longest, groups = self._together
+        return groups if classes <= longest else self._apart
+
+    @cached_property
+    def _together(self) -> tuple[int, list[Group]]:
+        """Several losses in each launch, and how many classes there may be."""
+        parts = [range(n, min(n + TOGETHER, len(self._losses))) for n in range(0, len(self._losses), TOGETHER)]
+        made = [self._switch(part) for part in parts]
+        return min(longest for longest, _ in made), [group for _, group in made]
+
+    @cached_property
+    def _apart(self) -> list[Group]:
+        """Each loss in a launch of its own."""
+        groups = []
+        for n, loss in enumerate(self._losses):
+            spec, members = spec_of(loss), np.flatnonzero(self._place == n)
+            names: dict[int | str, str] = {place: i.name for place, i in enumerate(spec.inputs) if i.kind == "real"}
+            names |= {name: name for name, _ in spec.params}
+            groups.append(Group(spec, triton_module(loss).launch, names, len(members), self._places(members)))
+        return groups
+
+    def _switch(self, part: range) -> tuple[int, Group]:
+        """The losses of these numbers in one launch."""
+        specs = [spec_of(self._losses[n]) for n in part]
+        module = load_module(emit_switch([whole_program(self._losses[n]) for n in part]))
+        members = np.flatnonzero((self._place >= part.start) & (self._place < part.stop))
+        which = torch.from_numpy(self._place[members] - part.start).to(self._device, torch.int32)
+        inputs = tuple([replace(i, name=input_name(n)) for n, i in enumerate(specs[0].inputs)])
+        names: dict[int | str, str] = {n: i.name for n, i in enumerate(inputs) if i.kind == "real"}
+        names |= {name: parameter_name(name) for spec in specs for name, _ in spec.params}
+        launch = partial(module.launch, which)
+        group = Group(Spec("switch", inputs, ()), launch, names, len(members), self._places(members))
+        return module.LONGEST if group.spec.by_rows else sys.maxsize, group
+
+    def _places(self, members: np.ndarray) -> Places:
         consecutive = bool(np.all(np.diff(members) == 1))
-        places = slice(int(members[0]), int(members[-1]) + 1) if consecutive else torch.from_numpy(members).to(device)
-        made.append(Group(spec_of(loss), triton_module(loss).launch, len(members), places))
-    return made
+        return (
+            slice(int(members[0]), int(members[-1]) + 1) if consecutive else torch.from_numpy(members).to(self._device)
+        )
 
 
 def gathered(parts: Sequence[tuple[Group, Tensor]], count: int) -> Tensor:

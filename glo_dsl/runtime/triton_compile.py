@@ -6,15 +6,17 @@ import importlib.util
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from glo_codegen.program import Program
 from glo_codegen.triton import emit_triton
-from glo_codegen.triton_launch import arguments, kernel_name, tiled
+from glo_codegen.triton_launch import Argument, arguments, kernel_name, tiled
+from glo_codegen.triton_switch import emit_switch, switch_arguments, union_of
 from glo_codegen.triton_tiles import HIP, Tile
 from glo_dsl.errors import GloError, did_you_mean
 
@@ -93,14 +95,30 @@ def build_triton(
     Raises:
         GloError: as `compile_triton` does.
     """
+    gpu = _target(target, dtype)
+    text = emit_triton(program, {target: tuple(tiles)} if tiles else None)
+    return _compile(program, text, gpu, dtype, classes, aligned, arguments(program))
+
+
+def build_switch(programs: Sequence[Program], target: str, dtype: str = "float32", classes: int = 1000) -> Built:
+    """The same for the kernel that computes all `programs`.
+
+    Raises:
+        GloError: as `compile_triton` does.
+    """
+    gpu, union = _target(target, dtype), union_of(programs)
+    return _compile(union, emit_switch(programs), gpu, dtype, classes, False, switch_arguments(union))
+
+
+def _target(target: str, dtype: str) -> Any:
+    """What Triton compiles for."""
     back_end, arch, lanes = _known("target", target, TARGETS)
     _known("dtype", dtype, DTYPES)
     if os.environ.get("TRITON_INTERPRET", "0") not in ("", "0"):
         raise GloError("Triton's interpreter is on, which compiles nothing", hint="unset TRITON_INTERPRET")
     from triton.backends.compiler import GPUTarget
 
-    text = emit_triton(program, {target: tuple(tiles)} if tiles else None)
-    return _compile(program, text, GPUTarget(back_end, arch, lanes), dtype, classes, aligned)
+    return GPUTarget(back_end, arch, lanes)
 
 
 def _known(what: str, word: str, choices: dict[str, Any]) -> Any:
@@ -110,7 +128,9 @@ def _known(what: str, word: str, choices: dict[str, Any]) -> Any:
     return choices[word]
 
 
-def _compile(program: Program, text: str, target: Any, dtype: str, classes: int, aligned: bool) -> Built:
+def _compile(
+    program: Program, text: str, target: Any, dtype: str, classes: int, aligned: bool, takes: Iterable[list[Argument]]
+) -> Built:
     import triton
     from triton import knobs
     from triton.compiler import ASTSource
@@ -123,7 +143,7 @@ def _compile(program: Program, text: str, target: Any, dtype: str, classes: int,
         kernel, tile = module._tile(arch, classes) if rows else (getattr(module, kernel_name(program)), module.TILE)
         options = {name: tile[name] for name in OPTIONS[target.backend] if name in tile}
         tile = {name: size for name, size in tile.items() if name not in OPTIONS["cuda"]} | {"ALIGNED": aligned}
-        signature, fixed, attributes = _specialization(program, dtype, classes, tile)
+        signature, fixed, attributes = _specialization(takes, dtype, classes, tile)
         source = ASTSource(fn=kernel, signature=signature, constexprs=fixed, attrs=attributes)
         compiled = triton.compile(source, target=target, options=options)
     facts, names = compiled.metadata, list(signature)
@@ -151,15 +171,15 @@ def _load(text: str, folder: Path) -> ModuleType:
 
 
 def _specialization(
-    program: Program, dtype: str, classes: int, tile: dict[str, int]
+    takes: Iterable[list[Argument]], dtype: str, classes: int, tile: dict[str, int]
 ) -> tuple[dict[str, str], dict[str, int | None], dict[tuple[int], list[list[object]]]]:
     """What a launch would find out about its arguments: types, constants, and which are divisible by 16."""
-    pointers = {"*real": f"*{DTYPES[dtype]}", "*class": "*i64", "*bool": "*i1", "*float32": "*fp32"}
+    pointers = {"*real": f"*{DTYPES[dtype]}", "*class": "*i64", "*bool": "*i1", "*float32": "*fp32", "*int32": "*i32"}
     sizes = {"0": 0, "1": 1, "classes": classes, "any": None}
     signature: dict[str, str] = {}
     fixed: dict[str, int | None] = {}
     attributes: dict[tuple[int], list[list[object]]] = {}
-    for argument in (argument for group in arguments(program) for argument in group):
+    for argument in chain.from_iterable(takes):
         size = sizes.get(argument.type)
         signature[argument.name] = pointers.get(argument.type, "i32")
         if size == 1 or argument.type in ("0", "none"):

@@ -26,6 +26,8 @@ LONG = [path for path in EXAMPLES if "real[C]" in path.read_text()]
 """The examples that have rows: they are compiled for long ones too."""
 ZOO = ["forward_kl", "confidence_penalty", "bi_tempered"]
 """Losses of the library whose streaming kernels have many inputs, sums or passes."""
+POPULATION = ["cross_entropy", "baikal", "focal"]
+"""Examples that are one kernel as well."""
 TARGETS = [("cuda:80", "cubin"), ("cuda:100", "ptx"), ("hip:gfx942", "hsaco"), ("cuda:90", "ttgir")]
 
 COMPILER = """
@@ -34,8 +36,8 @@ from pathlib import Path
 import glo_dsl as glo
 from glo_dsl.passes.pipeline import whole_program
 from glo_codegen.triton_launch import tiled
-from test_triton_cubin import EXAMPLES, TARGETS, ZOO, program_of, synthetic
-from glo_dsl.runtime.triton_compile import build_triton, compile_triton
+from test_triton_cubin import EXAMPLES, POPULATION, TARGETS, ZOO, program_of, synthetic
+from glo_dsl.runtime.triton_compile import build_switch, build_triton, compile_triton
 
 folder = Path(sys.argv[1])
 for path in EXAMPLES:
@@ -49,6 +51,10 @@ for path in EXAMPLES:
 for name in ZOO:
     code = compile_triton(whole_program(glo.zoo[name]), "cuda:90", "cubin", "bfloat16", classes=262144)
     (folder / f"{name}.262144.cubin").write_bytes(code)
+population = [program_of(path.read_text()) for path in EXAMPLES if path.stem in POPULATION]
+for classes in (10, 1000):
+    code = build_switch(population, "cuda:90", classes=classes).asm["cubin"]
+    (folder / f"population.{classes}.cubin").write_bytes(code)
 for number, text in enumerate(synthetic()):
     code = compile_triton(program_of(text), "cuda:90", "cubin", "bfloat16", 256)
     (folder / f"synthetic{number}.cubin").write_bytes(code)
@@ -120,7 +126,7 @@ def test_the_synthetic_losses_use_every_operator_that_triton_spells() -> None:
 
 def test_everything_compiles_to_machine_code(compiled: Path) -> None:
     cubins = sorted(compiled.glob("*.cubin"))
-    assert len(cubins) == 2 * len(EXAMPLES) + len(LONG) + len(ZOO) + len(synthetic()) + 1
+    assert len(cubins) == 2 * len(EXAMPLES) + len(LONG) + len(ZOO) + len(synthetic()) + 3
     for path in [*cubins, compiled / "hip_gfx942.hsaco"]:
         assert path.read_bytes()[:4] == b"\x7fELF"
     assert ".target sm_100" in (compiled / "cuda_100.ptx").read_text()
@@ -135,7 +141,8 @@ def test_maximum_propagates_nan(compiled: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "classes"),
-    [(p.stem, c) for p in EXAMPLES for c in (10, 1000)] + [(name, 262144) for name in (*(p.stem for p in LONG), *ZOO)],
+    [(name, c) for name in (*(p.stem for p in EXAMPLES), "population") for c in (10, 1000)]
+    + [(name, 262144) for name in (*(p.stem for p in LONG), *ZOO)],
 )
 def test_no_example_spills(compiled: Path, name: str, classes: int) -> None:
     if tool() is None:

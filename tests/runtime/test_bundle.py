@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from torch import Tensor
 
 import glo_dsl as glo
-from glo_dsl.runtime import build_c
+from glo_dsl.runtime import build_c, planes
 from glo_dsl.runtime.bundle import Bundle
 from glo_dsl.runtime.contract import CompiledLoss
 from tests.runtime.conftest import example
@@ -138,16 +138,26 @@ def test_autograd(target: str, reduction: str) -> None:
         torch.testing.assert_close(again, want)
 
 
-def test_a_loss_by_triton_is_one_launch_however_many_constants_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    many = glo.bundle([glo.zoo[name] for name in ("focal", "gce", "focal", "focal")], "triton")
+@pytest.mark.parametrize(("together", "count"), [(16, 1), (2, 2), (1, 3)])
+def test_different_losses_by_triton_are_one_launch(monkeypatch: pytest.MonkeyPatch, together: int, count: int) -> None:
+    """However many constants each has; more losses than one kernel holds are the least number of launches."""
+    monkeypatch.setattr(planes, "TOGETHER", together)
+    names = ("focal", "gce", "focal", "poly1", "focal")
+    many = glo.bundle([glo.zoo[name] for name in names], "triton")
     z, t = example(one("focal"), 5, 4)
     launches = []
     for group in many._members.groups([z]) or []:
         launch = group.launch
         monkeypatch.setitem(group.__dict__, "launch", lambda *a, f=launch: launches.append(1) or f(*a))
+    gamma = [0.5, 1.0, 2.0, 3.0, 4.0]
     with np.errstate(all="ignore"):
-        many.value_and_grad(z, t, gamma=torch.tensor([0.5, 1.0, 2.0, 3.0]))
-    assert len(launches) == 2
+        value, found = many.value_and_grad(z, t, wrt=["z", "gamma"], gamma=gamma)
+    assert len(launches) == count
+    want, wanted = glo.bundle([glo.zoo[name] for name in names], "c").value_and_grad(
+        z, t, wrt=["z", "gamma"], gamma=gamma
+    )
+    torch.testing.assert_close(value, want)
+    torch.testing.assert_close(found, wanted)
 
 
 def test_other_targets_agree() -> None:
