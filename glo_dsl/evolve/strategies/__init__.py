@@ -1,0 +1,1 @@
+"""How losses are proposed."""
