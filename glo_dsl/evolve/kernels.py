@@ -1,4 +1,4 @@
-"""Candidates as compiled steps: fixed buffers of logits in, gradients out, once per training step."""
+"""Candidates as compiled steps: fixed buffers of predictions in, gradients out, once per training step."""
 
 from __future__ import annotations
 
@@ -21,22 +21,31 @@ Step = Callable[[], None]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A loss (logits, class index) with the values of its parameters, ready to train with."""
+    """A loss of predictions and targets with the values of its parameters, ready to train with."""
 
     loss: Loss
     params: tuple[float, ...]
     kernel: CKernel | None
 
-    def bind(self, logits: Tensor, target: Tensor, gradient: Tensor) -> Step:
-        """A step that fills `gradient` [rows, classes] with that of the summed loss at `logits`, both float32."""
-        order = _logits_first(self.loss)
-        inputs = (logits, target) if order else (target, logits)
+    @property
+    def predictions(self) -> str:
+        """The input that the network gives."""
+        return logits_name(self.loss)
+
+    @property
+    def predictions_first(self) -> bool:
+        return self.loss.inputs[0].name == self.predictions
+
+    def bind(self, outputs: Tensor, target: Tensor, gradient: Tensor) -> Step:
+        """A step that fills `gradient` [rows, classes] or [rows] with that of the summed loss at `outputs`, both
+        float32."""
+        inputs = (outputs, target) if self.predictions_first else (target, outputs)
         if self.kernel is not None:
             scalar = torch.empty(())
             return self.kernel.bind(inputs, self.params, "sum", -100, scalar, [gradient])
         fn = compile(self.loss, "torch")
         values: dict[str, Any] = dict(zip((p.name for p in self.loss.params), self.params))
-        name = logits_name(self.loss)
+        name = self.predictions
 
         def step() -> None:
             _, gradients = fn.value_and_grad(*inputs, wrt=[name], reduction="sum", **values)
@@ -46,30 +55,31 @@ class Candidate:
 
 
 def logits_name(loss: Loss) -> str:
-    """The input that holds the predictions."""
-    return next(v.name for v in loss.inputs if v.type.kind == "real" and v.type.per_class)
-
-
-def _logits_first(loss: Loss) -> bool:
-    return loss.inputs[0].type.per_class
+    """The input that holds the predictions: that with a class axis, or without one the first real input."""
+    reals = [v for v in loss.inputs if v.type.kind == "real"]
+    return next((v.name for v in reals if v.type.per_class), reals[0].name)
 
 
 def program_of(loss: Loss) -> Program:
-    """What a candidate compiles to: the loss and its gradient by the logits."""
+    """What a candidate compiles to: the loss and its gradient by the predictions."""
     return compile_program(loss, [logits_name(loss)])
 
 
 def build_candidates(losses: Sequence[Loss], params: Sequence[Sequence[float]] | None = None) -> list[Candidate]:
     """Candidates built together, a few to a translation unit; without a compiler they run in PyTorch.
 
-    `params` default to those of the losses.
+    Losses that differ in nothing but the defaults of their parameters, which `params` are in their place by default,
+    are built once.
     """
     values = [tuple(p) for p in params] if params else [tuple(p.default for p in loss.params) for loss in losses]
+    forms = [(loss.expr, loss.inputs, tuple(p.name for p in loss.params)) for loss in losses]
+    different = dict(zip(forms, losses))
     if not losses:
         return []
-    programs = [program_of(loss) for loss in losses]
+    programs = [program_of(loss) for loss in different.values()]
     try:
         kernels: Sequence[CKernel | None] = build_all(programs, draft=True)
     except NoCompiler:
-        kernels = [None] * len(losses)
-    return [Candidate(loss, value, kernel) for loss, value, kernel in zip(losses, values, kernels)]
+        kernels = [None] * len(programs)
+    built = dict(zip(different, kernels))
+    return [Candidate(loss, value, built[form]) for loss, value, form in zip(losses, values, forms)]

@@ -1,0 +1,1 @@
+"""How candidates are trained: many networks at once."""

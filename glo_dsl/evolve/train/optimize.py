@@ -1,0 +1,100 @@
+"""Optimisers over stacked parameters, each network with a learning rate of its own.
+
+PyTorch's have one rate for a whole tensor, so these are written here, to the same formulas.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from glo_dsl.evolve.tasks.task import Recipe
+
+Named = Mapping[str, Tensor]
+
+
+class Optimizer(Protocol):
+    """Changes parameters [M, ...] in place."""
+
+    def step(self, parameters: Named, gradients: Named, rates: Tensor) -> None:
+        """One step; `rates` [M] are this step's learning rates."""
+
+    def only(self, kept: Tensor) -> None:
+        """Goes on with the networks of these places."""
+
+
+class Sgd:
+    """`torch.optim.SGD` with momentum and weight decay, without dampening or Nesterov's."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.momentum, self.weight_decay = recipe.momentum, recipe.weight_decay
+        self._velocity: dict[str, Tensor] = {}
+
+    def step(self, parameters: Named, gradients: Named, rates: Tensor) -> None:
+        """One step."""
+        for name, parameter in parameters.items():
+            change = gradients[name]
+            if self.weight_decay:
+                change = change.add(parameter, alpha=self.weight_decay)
+            if self.momentum:
+                before = self._velocity.get(name)
+                change = change.clone() if before is None else before.mul_(self.momentum).add_(change)
+                self._velocity[name] = change
+            parameter.addcmul_(change, _each(rates, parameter), value=-1)
+
+    def only(self, kept: Tensor) -> None:
+        """Goes on with the networks of these places."""
+        self._velocity = {name: v[kept] for name, v in self._velocity.items()}
+
+
+class AdamW:
+    """`torch.optim.AdamW` (Loshchilov & Hutter 2019) with beta2 0.999 and epsilon 1e-8; beta1 is the recipe's momentum,
+    or 0.9 where that is 0."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.beta1, self.beta2, self.epsilon = recipe.momentum or 0.9, 0.999, 1e-8
+        self.weight_decay = recipe.weight_decay
+        self._moments: dict[str, tuple[Tensor, Tensor]] = {}
+        self._steps = 0
+
+    def step(self, parameters: Named, gradients: Named, rates: Tensor) -> None:
+        """One step."""
+        self._steps += 1
+        for name, parameter in parameters.items():
+            gradient, rate = gradients[name], _each(rates, parameter)
+            if name not in self._moments:
+                self._moments[name] = torch.zeros_like(gradient), torch.zeros_like(gradient)
+            first, second = self._moments[name]
+            first.lerp_(gradient, 1 - self.beta1)
+            second.mul_(self.beta2).addcmul_(gradient, gradient, value=1 - self.beta2)
+            if self.weight_decay:
+                parameter.mul_(1 - rate * self.weight_decay)
+            size = second.sqrt().div_(math.sqrt(1 - self.beta2**self._steps)).add_(self.epsilon)
+            parameter.addcmul_(first / size, rate, value=-1 / (1 - self.beta1**self._steps))
+
+    def only(self, kept: Tensor) -> None:
+        """Goes on with the networks of these places."""
+        self._moments = {name: (first[kept], second[kept]) for name, (first, second) in self._moments.items()}
+
+
+def optimizer_of(recipe: Recipe) -> Optimizer:
+    """The optimiser that a recipe asks for."""
+    return AdamW(recipe) if recipe.optimizer == "adamw" else Sgd(recipe)
+
+
+def factor(recipe: Recipe, step: int) -> float:
+    """What a schedule multiplies the learning rate by at a step, counted from 0."""
+    if recipe.schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
+    if recipe.schedule == "steps":
+        return float(recipe.factor ** sum(step >= share * recipe.steps for share in recipe.at))
+    return 1.0
+
+
+def _each(rates: Tensor, parameter: Tensor) -> Tensor:
+    """[M] to [M, 1, ...]"""
+    return rates.reshape(-1, *[1] * (parameter.dim() - 1))

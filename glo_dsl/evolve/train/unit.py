@@ -1,0 +1,202 @@
+"""The training of a unit of work: candidates x seeds at once, in rungs that only the better half climbs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from glo_dsl.evolve.kernels import Candidate
+from glo_dsl.evolve.tasks.task import Part, Task
+from glo_dsl.evolve.train.losses import bound
+from glo_dsl.evolve.train.optimize import factor, optimizer_of
+from glo_dsl.evolve.train.stack import Stack, chance, drawn
+
+BATCHES = 1_000_003
+"""What is added to a seed for the generator of its batches, which is not that of its weights."""
+
+LOOK = 20
+"""Steps after which networks that have diverged are looked for."""
+
+AT_ONCE = 2**24
+"""Numbers in the inputs of one evaluation."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A candidate and the learning rate that it is trained with."""
+
+    candidate: Candidate
+    rate: float
+
+
+@dataclass(frozen=True)
+class Rungs:
+    """Shares of the training at whose ends candidates are judged, the last of them 1; at each but the last the better
+    `keep` of a unit goes on, one at least (successive halving, Jamieson & Talwalkar 2016)."""
+
+    shares: tuple[float, ...] = (1.0,)
+    keep: float = 0.5
+
+
+@dataclass(frozen=True)
+class Score:
+    """How a job did at a rung.
+
+    Attributes:
+        rung: its number. steps: of training until then.
+        metric: of the task, one number for each seed; NaN for a network that has diverged.
+    """
+
+    rung: int
+    steps: int
+    metric: tuple[float, ...]
+
+    @property
+    def fitness(self) -> float:
+        """The mean, in which a network that has diverged counts as one that has learnt nothing."""
+        return sum(0.0 if m != m else m for m in self.metric) / len(self.metric)
+
+
+def train(
+    task: Task, jobs: Sequence[Job], seeds: Sequence[int], part: Part, rungs: Rungs = Rungs(),
+    device: torch.device | None = None,
+) -> list[list[Score]]:  # fmt: skip
+    """The scores of every job on `part`, one for each rung that it has reached.
+
+    All networks of one seed start from the same weights and see the same batches, so that candidates differ in nothing
+    but the loss. Networks never mix: one that diverges is set to rest and does not touch its neighbours. The result
+    depends on nothing but the arguments, on the CPU bit for bit.
+    """
+    if not jobs:
+        return []
+    unit = _Unit(task, jobs, seeds, device or torch.device("cpu"))
+    found: list[list[Score]] = [[] for _ in jobs]
+    with chance(unit.stack.network, seeds[0]):
+        for rung, share in enumerate(rungs.shares):
+            until = round(share * task.recipe.steps)
+            unit.advance(until)
+            scores = [Score(rung, until, m) for m in unit.metrics(part)]
+            for place, score in zip(unit.jobs, scores):
+                found[place].append(score)
+            if rung + 1 < len(rungs.shares):
+                unit.only(_better(scores, rungs.keep))
+    return found
+
+
+def _better(scores: Sequence[Score], keep: float) -> list[int]:
+    """The places of the better ones, in their order; of equals the earlier."""
+    order = sorted(range(len(scores)), key=lambda n: -scores[n].fitness)
+    return sorted(order[: max(1, round(keep * len(scores)))])
+
+
+class _Unit:
+    """Networks in job-major order, so that the outputs of a candidate are one block of rows for its kernel."""
+
+    def __init__(self, task: Task, jobs: Sequence[Job], seeds: Sequence[int], device: torch.device) -> None:
+        self.task, self.seeds, self.device = task, tuple(seeds), device
+        self.jobs = list(range(len(jobs)))
+        self._all = list(jobs)
+        self._inputs, self._targets = (t.to(device) for t in task.train)
+        self._order = torch.stack([batches(task, seed) for seed in seeds], dim=1).to(device)  # [steps, S, batch]
+        self._generators = [torch.Generator().manual_seed(seed + 2 * BATCHES) for seed in seeds]
+        networks = [n.to(device) for n in drawn(task.model, seeds)]
+        self.stack = Stack(networks * len(jobs), self._inputs[:2])
+        self._optimizer = optimizer_of(task.recipe)
+        self._alive = torch.ones(len(self.stack), device=device)
+        self._step = 0
+        self._bind()
+
+    def _bind(self) -> None:
+        """Buffers for as many candidates as there are."""
+        rows = len(self.seeds) * self._order.shape[-1]
+        shape = (len(self.jobs), rows, *[self.task.outputs] * (self.task.metric == "accuracy"))
+        self._outputs = torch.zeros(shape, device=self.device)
+        self._gradients = torch.zeros_like(self._outputs)
+        self._target = torch.zeros(rows, dtype=self._targets.dtype, device=self.device)
+        chosen = [self._all[n] for n in self.jobs]
+        rates = [job.rate for job in chosen for _ in self.seeds]
+        self._rates = torch.tensor(rates, device=self.device)
+        self._losses = bound([job.candidate for job in chosen], self._outputs, self._target, self._gradients)
+
+    def advance(self, until: int) -> None:
+        """Trains until a step."""
+        for step in range(self._step, until):
+            self._one(step)
+            if step % LOOK == LOOK - 1:
+                self._rest()
+        self._step = until
+
+    def _one(self, step: int) -> None:
+        chosen = self._order[step]  # [S, batch]
+        inputs = self._augmented(self._inputs[chosen])
+        self._target.copy_(self._targets[chosen].reshape(-1))
+        every = inputs.expand(len(self.jobs), *inputs.shape).flatten(0, 1)
+        outputs = self.stack(every)  # [M, batch, ...]
+        self._outputs.copy_(outputs.detach().reshape(self._outputs.shape))
+        self._losses()
+        above = self._gradients.div_(chosen.shape[-1]).reshape(outputs.shape)
+        found = torch.autograd.grad(outputs, list(self.stack.parameters.values()), above)
+        with torch.no_grad():
+            rates = self._rates * self._alive * factor(self.task.recipe, step)
+            self._optimizer.step(self.stack.parameters, dict(zip(self.stack.parameters, found)), rates)
+
+    def _augmented(self, inputs: Tensor) -> Tensor:
+        if self.task.augment is None:
+            return inputs
+        return torch.stack([self.task.augment(x, g) for x, g in zip(inputs, self._generators)])
+
+    def _rest(self) -> None:
+        """Networks that have diverged are set to 0 and stay there: NaN is slow on some processors, and says no more."""
+        good = torch.ones(len(self.stack), dtype=torch.bool, device=self.device)
+        for parameter in self.stack.parameters.values():
+            good &= parameter.detach().isfinite().flatten(1).all(1)
+        good &= self._outputs.reshape(len(self.stack), -1).isfinite().all(1)
+        self._alive *= good
+        if not good.all():
+            for kept in (self.stack.parameters, self.stack.buffers):
+                for tensor in kept.values():
+                    tensor.detach()[~good] = 0
+
+    def only(self, kept: Sequence[int]) -> None:
+        """Goes on with the jobs of these places."""
+        seeds = len(self.seeds)
+        members = torch.tensor([n * seeds + s for n in kept for s in range(seeds)], device=self.device)
+        self.jobs = [self.jobs[n] for n in kept]
+        self.stack.only(members)
+        self._optimizer.only(members)
+        self._alive = self._alive[members]
+        self._bind()
+
+    def metrics(self, part: Part) -> list[tuple[float, ...]]:
+        """[jobs][seeds]"""
+        self._rest()
+        inputs, targets = (t.to(self.device) for t in part)
+        size = max(1, AT_ONCE // (len(self.stack) * inputs[0].numel()))
+        parts = [inputs[n : n + size] for n in range(0, len(inputs), size)]
+        outputs = torch.cat([self.stack(x, training=False) for x in parts], dim=1)
+        found = metric_of(self.task, outputs, targets)
+        found[~(self._alive.bool() & outputs.flatten(1).isfinite().all(1))] = float("nan")
+        return [tuple(row) for row in found.reshape(len(self.jobs), len(self.seeds)).double().tolist()]
+
+
+def metric_of(task: Task, outputs: Tensor, targets: Tensor) -> Tensor:
+    """The metric of networks [M]; `outputs` [M, samples, classes], or [M, samples, 1] or [M, samples] of one value."""
+    if task.metric == "accuracy":
+        return (outputs.argmax(-1) == targets).double().mean(-1)
+    values, targets = outputs.reshape(len(outputs), -1).double(), targets.double()
+    missed = (values - targets).square().sum(-1)
+    return 1 - missed / (targets - targets.mean()).square().sum()
+
+
+def batches(task: Task, seed: int) -> Tensor:
+    """Places of samples [steps, batch]: every epoch a new permutation, the incomplete last batch left out."""
+    generator = Generator().manual_seed(seed + BATCHES)
+    samples = task.train[0].shape[0]
+    batch = min(task.recipe.batch, samples)
+    each = samples // batch
+    epochs = -(-task.recipe.steps // each)
+    orders = [torch.randperm(samples, generator=generator)[: each * batch] for _ in range(epochs)]
+    return torch.cat(orders).view(-1, batch)[: task.recipe.steps]
