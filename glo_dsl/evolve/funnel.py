@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,10 @@ class Verdict:
 
 @dataclass
 class Funnel:
-    """Decides by the gradient on fixed probe logits, in float64, and counts what it decides."""
+    """Decides by the gradient on fixed probe predictions, in float64, and counts what it decides.
+
+    `classes` of the task; 0 where predictions are single values.
+    """
 
     classes: int
     counts: Counter[str] = field(default_factory=Counter)
@@ -46,6 +50,10 @@ class Funnel:
 
     def __post_init__(self) -> None:
         generator = np.random.default_rng(20190527)
+        if not self.classes:
+            self._logits = generator.standard_normal((64, 1))
+            self._target: NDArray[Any] = generator.standard_normal((64, 1))
+            return
         spread = np.repeat([0.0, 0.1, 1.0, 4.0], 16)[:, None]  # rows 0-31: (nearly) uniform predictions
         self._logits: NDArray[np.float64] = spread * generator.standard_normal((64, self.classes))
         self._target = np.arange(64)[:, None] % self.classes
@@ -68,16 +76,24 @@ class Funnel:
         largest = np.abs(gradient).max()
         if largest < 1e-12:
             return Verdict(NO_GRADIENT)
-        if np.take_along_axis(gradient[:16], self._target[:16], 1).mean() >= 0:
+        if self._pull(gradient) >= 0:
             return Verdict(WRONG_WAY)
         key = hashlib.blake2b(np.round(gradient / largest * DIGITS).astype(np.int64).tobytes(), digest_size=16).digest()
         scale = float(np.sqrt(np.mean(gradient[:32] ** 2)))
         return Verdict(None, key, scale)
 
+    def _pull(self, gradient: NDArray[np.float64]) -> float:
+        """Where a step down the gradient takes a prediction: below 0 is towards the target."""
+        if not self.classes:
+            return float((gradient * (self._target - self._logits)).mean())
+        return float(np.take_along_axis(gradient[:16], self._target[:16], 1).mean())
+
     def value_and_gradient(self, loss: Loss) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The loss of the probe, [64, 1], and its gradient by the logits, [64, classes]."""
-        derived = derive(loss, [logits_name(loss)])
-        inputs = {v: self._logits if v.type.per_class else self._target for v in loss.inputs}
+        name = logits_name(loss)
+        derived = derive(loss, [name])
+        inputs = {v: self._logits if v.name == name else self._target for v in loss.inputs}
         params = {p.var: np.full((1, 1), p.default) for p in loss.params}
-        value, gradient = evaluate([derived.value, *derived.gradients.values()], {**inputs, **params}, self.classes)
+        roots = [derived.value, *derived.gradients.values()]
+        value, gradient = evaluate(roots, {**inputs, **params}, max(self.classes, 1))
         return value.astype(np.float64), np.broadcast_to(gradient, self._logits.shape).astype(np.float64)
