@@ -49,7 +49,7 @@ def script(tmp_path: Path) -> Script:
 
 @pytest.fixture
 def builder(real: str, script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
-    """A compiler of this version that refuses some flags, and the command lines that it is called with."""
+    """A compiler of this version that takes all flags but some, and the command lines that it is called with."""
 
     def build(version: str, refuses: str) -> list[str]:
         log = tmp_path / "log"
@@ -57,7 +57,7 @@ def builder(real: str, script: Script, tmp_path: Path, monkeypatch: pytest.Monke
         body = f"""[ "$1" = --version ] && echo "{version}" && exit
             echo "$*" >> {log}
             for a in "$@"; do shift; case "$a" in {refuses}) exit 1;;
-                -Xclang|-target-feature|+prefer*) ;; *) set -- "$@" "$a";; esac; done
+                -fopenmp|-fvect*|-Xclang|-target-feature|+prefer*) ;; *) set -- "$@" "$a";; esac; done
             exec {real} "$@" """
         monkeypatch.setenv("CC", str(script(body)))
         build_c.compiler.cache_clear()
