@@ -58,6 +58,7 @@ def builder(real: str, script: Script, tmp_path: Path, monkeypatch: pytest.Monke
             echo "$*" >> {log}
             for a in "$@"; do shift; case "$a" in {refuses}) exit 1;;
                 -fopenmp|-fvect*|-Xclang|-target-feature|+prefer*) ;; *) set -- "$@" "$a";; esac; done
+            unset CC
             exec {real} "$@" """
         monkeypatch.setenv("CC", str(script(body)))
         build_c.compiler.cache_clear()
