@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test lint types layers check clusters bench clean
+.PHONY: demo test lint types layers check clusters clang bench clean
 
 demo: $(STAMP)
 	$(BIN)/glo search examples/glo.glo --task digits --out glo-out/digits --overwrite
@@ -42,6 +42,19 @@ $(NEXT)/.installed: $(STAMP)
 
 clusters: $(NEXT)/.installed
 	GLO_TRITON=$(abspath $(NEXT)) $(BIN)/pytest -q tests/codegen/test_triton_clusters.py
+
+# A clang that pip can install: the C target with it, without OpenMP.
+CLANG := .venv/clang
+
+$(CLANG)/clang: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target $(CLANG)/zig 'ziglang==0.17.*'
+	printf '#!/bin/sh\nexec %s cc "$$@"\n' $(abspath $(CLANG))/zig/ziglang/zig > $@
+	chmod +x $@
+
+clang: $(CLANG)/clang
+	PATH=$(abspath $(CLANG)):$$PATH CC=clang PYTHONHASHSEED=0 $(BIN)/pytest -q -n auto --dist worksteal \
+	  tests/codegen/test_c.py tests/ir/test_accuracy_in_c.py tests/ir/test_operators_in_c.py \
+	  tests/runtime/test_build_c.py tests/runtime/test_edges.py tests/runtime/test_bundle.py tests/runtime/test_layout.py
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/cpu.py --out benchmarks/results/cpu.json

@@ -32,9 +32,19 @@ typedef uint32_t unsigned_word;
 INLINE real from_bits(word i) { real x; memcpy(&x, &i, sizeof x); return x; }
 INLINE word to_bits(real x) { word i; memcpy(&i, &x, sizeof i); return i; }
 
-// A NaN wins, so that it poisons its row.
+// A NaN wins, so that it poisons its row. Clang makes vectors of the largest of a row where it is told what that is.
+#ifdef __clang__
+#if __has_builtin(__builtin_elementwise_maximum)
+#define GLO_MAXIMUM
+#endif
+#endif
+#ifdef GLO_MAXIMUM
+INLINE real real_max(real a, real b) { return __builtin_elementwise_maximum(a, b); }
+INLINE real real_min(real a, real b) { return __builtin_elementwise_minimum(a, b); }
+#else
 INLINE real real_max(real a, real b) { real m = a > b ? a : b; return a != a ? a : m; }
 INLINE real real_min(real a, real b) { real m = a < b ? a : b; return a != a ? a : m; }
+#endif
 #pragma omp declare reduction(real_max : real : omp_out = real_max(omp_out, omp_in)) initializer(omp_priv = -INFINITY)
 #pragma omp declare reduction(real_min : real : omp_out = real_min(omp_out, omp_in)) initializer(omp_priv = INFINITY)
 

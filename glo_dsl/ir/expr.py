@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar, cast
 from weakref import WeakValueDictionary
 
@@ -27,6 +27,12 @@ class Expr:
     def __repr__(self) -> str:
         head = getattr(self, "name", None) or getattr(self, "value", None)
         return f"<{type(self).__name__} {self.op.name if isinstance(self, Apply) else head}: {self.type}>"
+
+    def __reduce__(self) -> tuple[Callable[..., Expr], tuple[object, ...]]:
+        """Pickles and copies are interned too: where the same expression is there already, they are that one."""
+        from glo_dsl.ir.flat import flattened, restored
+
+        return restored, (flattened(self),)
 
 
 class Const(Expr):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,6 +84,15 @@ class Bundle:
     def __init__(self, members: Members) -> None:
         self._members = members
         self._ready: dict[tuple[Any, ...], list[Many]] = {}
+
+    def __reduce__(self) -> tuple[Callable[..., Bundle], tuple[object, ...]]:
+        """A pickle holds the losses, and where it is loaded they are compiled again, through the cache."""
+        losses = [self._members.losses[place] for place in self._members.place]
+        return bundle, (losses, self._members.target)
+
+    def __deepcopy__(self, _: dict[int, Any]) -> Bundle:
+        """Itself, for a call leaves nothing behind: copies of a model share their bundle."""
+        return self
 
     def __len__(self) -> int:
         return len(self._members.place)

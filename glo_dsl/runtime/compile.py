@@ -66,7 +66,8 @@ def compile(loss: Loss, target: str = "auto") -> CompiledLoss:
 
     per_row = None if loss.per is None else getattr(load_module(emit_per_row(per_program(loss))), PER_ROW)
     key = f"{loss.name} {loss.expr.digest.hex()} {key_of(repr(spec), target)}"
-    return CompiledLoss(spec, Backing(choose, lambda: _differentiable(loss, spec), LIBRARY, key, per_row))
+    backing = Backing(choose, lambda: _differentiable(loss, spec), LIBRARY, key, per_row, (compile, (loss, target)))
+    return CompiledLoss(spec, backing)
 
 
 @cache

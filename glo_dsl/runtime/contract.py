@@ -35,6 +35,8 @@ class Backing:
         again: a kernel of PyTorch operations, whose gradients can be differentiated.
         library, key: the operator that stands for kernels in a compiled graph, and what the loss is called there.
         per_row: what each row adds to the divisor of the mean; None: 1.
+        remake: how a pickle says what the loss is, as `__reduce__` does: a function and its arguments, or the name that
+            the loss has in the module that holds it. None: not at all.
     """
 
     choose: Callable[[torch.device], Kernel]
@@ -42,6 +44,7 @@ class Backing:
     library: Library
     key: str
     per_row: PerRow | None = None
+    remake: str | tuple[Callable[..., CompiledLoss], tuple[Any, ...]] | None = None
 
 
 class CompiledLoss:
@@ -62,7 +65,7 @@ class CompiledLoss:
     refuses to use the values, which is also why such a loss is differentiable once.
 
     It can be differentiated any number of times, mapped and transformed by torch.func, and traced by torch.compile
-    with no break in the graph.
+    with no break in the graph. It can be pickled, and so sent to other processes or saved with a model.
 
     Raises:
         TypeError: an unknown or missing argument. ValueError: shapes or dtypes that do not fit.
@@ -90,6 +93,12 @@ class CompiledLoss:
     def __deepcopy__(self, _: dict[int, Any]) -> CompiledLoss:
         """Itself, for a call leaves nothing behind: copies of a model share its compiled loss."""
         return self
+
+    def __reduce__(self) -> str | tuple[Callable[..., CompiledLoss], tuple[Any, ...]]:
+        """A pickle holds no kernel: where it is loaded, the loss is compiled again, through the cache."""
+        if self._backing.remake is None:
+            raise TypeError(f"{self!r} cannot be pickled: nothing is known of how it was made")
+        return self._backing.remake
 
     def __call__(
         self, *inputs: Tensor, reduction: str = "mean", ignore_index: int = -100, sample_weight: Tensor | None = None,

@@ -31,6 +31,7 @@ class Members:
         place: [P] which of these each member is.
         inputs: as the first of them has them.
         names: the parameters of all.
+        target: what they were compiled for.
     """
 
     def __init__(self, losses: Sequence[Loss], target: str) -> None:
@@ -47,7 +48,7 @@ class Members:
                     "the losses of a bundle take the same inputs in the same order", loss.source,
                 )  # fmt: skip
         self.names = list(dict.fromkeys(name for fn in self.fns for name, _ in fn.spec.params))
-        self._target = target
+        self.target = target
         self._columns = {name: self._column(name) for name in self.names}
         width = max(len(fn.spec.params) for fn in self.fns)
         table = [[value for _, value in fn.spec.params] + [0.0] * (width - len(fn.spec.params)) for fn in self.fns]
@@ -113,7 +114,7 @@ class Members:
 
     def kernels(self, inputs: Sequence[Tensor], wanted: Wanted) -> list[CKernel] | None:
         """The C kernels of the different losses, built together; None where C does not serve."""
-        if self._target not in ("auto", "c") or inputs[0].device.type != "cpu":
+        if self.target not in ("auto", "c") or inputs[0].device.type != "cpu":
             return None
         key = wanted, widest(self.fns[0].spec, inputs) == torch.float64
         if key not in self._kernels:
@@ -122,14 +123,14 @@ class Members:
             try:
                 self._kernels[key] = build_all(programs, key[1])
             except NoCompiler:
-                if self._target == "c":
+                if self.target == "c":
                     raise
                 self._kernels[key] = None
         return self._kernels[key]
 
     def groups(self, inputs: Sequence[Tensor]) -> list[Group] | None:
         """The different losses as Triton kernels; None where Triton does not serve."""
-        if self._target != "triton" and (self._target != "auto" or inputs[0].device.type != "cuda"):
+        if self.target != "triton" and (self.target != "auto" or inputs[0].device.type != "cuda"):
             return None
         device = inputs[0].device
         if device not in self._planes:

@@ -127,7 +127,7 @@ def _binding(loss: Loss, text: str) -> str:
     with lines.block("BACKING = Backing(", ")"):
         lines.add("choose=_kernel_for,", "again=lambda: reducing(SPEC, launch_torch),")
         lines.add(f'library=Library("glo_dsl::{loss.name}_{digest}"),', f"key={loss.name!r},")
-        lines.add(*[f"per_row={PER_ROW},"] * (loss.per is not None))
+        lines.add(*[f"per_row={PER_ROW},"] * (loss.per is not None), f"remake={name!r},")
     lines.add(f"{name} = CompiledLoss(SPEC, BACKING)", f"__all__ = [{name!r}]")
     return lines.text()
 

@@ -74,7 +74,7 @@ def test_a_cubin_in_a_directory_comes_with_what_a_launch_has_to_know(
     assert multiples.get("in_z_row_stride") == (None if file == "huber" else 16 if classes == 1024 else 1)
     (folder / "use.c").write_text(f'#include "{file}.h"\nint n = GLO_{file.upper()}_THREADS;\n')
     flags = ["-fsyntax-only", "-std=c99", "-Wall", "-Wextra", "-Werror"]
-    checked = subprocess.run([compiler()[0], *flags, "use.c"], cwd=folder, capture_output=True, text=True)
+    checked = subprocess.run([*compiler()[0], *flags, "use.c"], cwd=folder, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stderr
 
 

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 import glo_dsl as glo
+from glo_dsl.runtime import build_c
+from glo_dsl.runtime.compile import _warn_once
 from glo_dsl.runtime.contract import CompiledLoss
 
 Rows = Callable[..., Tensor]
@@ -139,3 +141,15 @@ def quiet() -> Iterator[None]:
     """Triton's interpreter computes with numpy, which warns of what is meant: infinities, and junk in masked lanes."""
     with np.errstate(all="ignore"):
         yield
+
+
+@pytest.fixture
+def forgetful(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nothing is known of compilers or libraries, before and after."""
+    memories = (build_c.compiler, build_c.load_c, _warn_once)
+    for memory in memories:
+        memory.cache_clear()
+    yield
+    monkeypatch.undo()
+    for memory in memories:
+        memory.cache_clear()

@@ -83,7 +83,7 @@ def ran(kernel: aot.Kernel, folder: Path, change: str = "") -> list[int]:
     (folder / f"{name}.h").write_text(aot.header(kernel, "0"))
     (folder / "use.c").write_text(USE.format(name=name, upper=name.upper(), fill=fill, change=change))
     flags = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
-    done = subprocess.run([compiler()[0], *flags, "use.c", "-o", "use"], cwd=folder, capture_output=True, text=True)
+    done = subprocess.run([*compiler()[0], *flags, "use.c", "-o", "use"], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return [int(word) for word in subprocess.run([folder / "use"], capture_output=True, text=True).stdout.split()]
 
