@@ -95,6 +95,7 @@ class Study(Records):
                 if old < len(MIGRATIONS):
                     driver.refuse_if_driven(db, path, process, clock())
                     migrate(db, old)
+                write_meta(db, "glo_dsl", __version__)  # and by that, that it can be written is known from the start
         return cls(database, clock, process)
 
     def close(self) -> None:
