@@ -27,14 +27,16 @@ NOT_FINITE, NO_GRADIENT, WRONG_WAY, KNOWN = "not finite", "no gradient", "pushes
 
 @dataclass(frozen=True)
 class Verdict:
-    """`reason` for not training a candidate, or None; `key` names its gradient class, `scale` its size.
+    """`reason` for not training a candidate, or None; `key` names its gradient class, `scale` and `largest` its size.
 
     `scale` is the root mean square of the gradient near uniform predictions: the learning rate is divided by it.
+    `largest` is its largest entry, by which the gradients of a class differ.
     """
 
     reason: str | None
     key: bytes = b""
     scale: float = 1.0
+    largest: float = 1.0
 
 
 @dataclass
@@ -50,12 +52,13 @@ class Funnel:
 
     def __post_init__(self) -> None:
         generator = np.random.default_rng(20190527)
+        self._logits: NDArray[np.float64] = generator.standard_normal((64, 1))
+        self._target: NDArray[Any] = generator.standard_normal((64, 1))
         if not self.classes:
-            self._logits = generator.standard_normal((64, 1))
-            self._target: NDArray[Any] = generator.standard_normal((64, 1))
             return
+        generator = np.random.default_rng(20190527)
         spread = np.repeat([0.0, 0.1, 1.0, 4.0], 16)[:, None]  # rows 0-31: (nearly) uniform predictions
-        self._logits: NDArray[np.float64] = spread * generator.standard_normal((64, self.classes))
+        self._logits = spread * generator.standard_normal((64, self.classes))
         self._target = np.arange(64)[:, None] % self.classes
 
     def judge(self, loss: Loss) -> Verdict:
@@ -73,14 +76,14 @@ class Funnel:
         value, gradient = self.value_and_gradient(loss)
         if not (np.isfinite(value).all() and np.isfinite(gradient).all()):
             return Verdict(NOT_FINITE)
-        largest = np.abs(gradient).max()
+        largest = float(np.abs(gradient).max())
         if largest < 1e-12:
             return Verdict(NO_GRADIENT)
         if self._pull(gradient) >= 0:
             return Verdict(WRONG_WAY)
         key = hashlib.blake2b(np.round(gradient / largest * DIGITS).astype(np.int64).tobytes(), digest_size=16).digest()
         scale = float(np.sqrt(np.mean(gradient[:32] ** 2)))
-        return Verdict(None, key, scale)
+        return Verdict(None, key, scale, largest)
 
     def _pull(self, gradient: NDArray[np.float64]) -> float:
         """Where a step down the gradient takes a prediction: below 0 is towards the target."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from glo_dsl.ir.expr import Expr
 from glo_dsl.lang.loss import Loss
 
 
@@ -18,12 +19,14 @@ class Proposal:
         origin: how it was made, such as "random", "crossover" or "sample".
         parents: numbers of the proposals of this study that it was made from; a strategy counts what it asks from 0.
         notes: what the strategy wants on record, as JSON has it.
+        genotype: what fills the hole of the space, where there is one.
     """
 
     loss: Loss
     origin: str
     parents: tuple[int, ...] = ()
     notes: Mapping[str, object] = field(default_factory=dict)
+    genotype: Expr | None = None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 Several populations that rarely meet, each of which forgets its oldest members rather than its worst (Real et al. 2019,
 arXiv:1802.01548; Cranmer 2023, arXiv:2305.01582): with a fitness that is noise in its last digits, the best of many is
-mostly the luckiest, and must not rule for ever. The best of every size are kept beside them, and bred from now and then.
+mostly the luckiest, and must not rule for ever. The best of every size are kept beside them, and at times bred from.
 """
 
 from __future__ import annotations
@@ -122,16 +122,20 @@ class Islands:
                 island.add(guest, self.settings.members)
 
     def _proposed(self, place: int) -> tuple[Expr, int, Proposal]:
-        if self._start:
-            child, origin, parents = self._start.pop(0), "start", ()
-        else:
-            child, origin, parents = self._child(self._islands[place])
-            for _ in range(TRIES):
-                if child not in self._seen:
-                    break
-                child, origin, parents = self._child(self._islands[place])
+        child, origin, parents = self._new(self._islands[place])
         self._seen.add(child)
-        return child, place, Proposal(self.space.fill(child), origin, parents, {"complexity": size(child)})
+        filled = self.space.fill(child)
+        return child, place, Proposal(filled, origin, parents, {"complexity": size(child)}, child)
+
+    def _new(self, island: _Island) -> tuple[Expr, str, tuple[int, ...]]:
+        """A child that was not proposed before, if one turns up soon."""
+        if self._start:
+            return self._start.pop(0), "start", ()
+        for _ in range(TRIES):
+            found = self._child(island)
+            if found[0] not in self._seen:
+                break
+        return found
 
     def _child(self, island: _Island) -> tuple[Expr, str, tuple[int, ...]]:
         generator, settings = self._generator, self.settings

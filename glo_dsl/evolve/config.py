@@ -1,0 +1,146 @@
+"""What a search is told to do: written into its study, and all that its result depends on."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from glo_dsl.errors import GloError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Config:
+    """A search, but for where it runs. Every random choice follows from `seed`.
+
+    Attributes:
+        space: the `.glo` text that is searched. loss: its name there.
+        task, task_options: as `task_named` takes them.
+        strategy, strategy_options: as `strategy_named` takes them.
+        trainings: networks that the strategy may train; what comes after, to be sure of the winners, is not counted.
+        steps: of each training; None for those of the task.
+        rungs: shares of them after which candidates are judged. keep: share that goes on.
+        rates: "scaled": candidates are trained at learning rates at which their first steps are as long as
+            cross-entropy's would be, times `rate_factors`; "task": all at the task's, as the papers do.
+        search_seeds, leader_seeds, rate_seeds, tune_seeds, fresh_seeds: networks for each purpose; no two purposes
+            share a seed.
+        leaders: candidates that are looked at a second time. finalists: those of them that are reported.
+        tune_generations: of CMA-ES on the constants of the finalists, 0 for none. tune_sigma: its first step.
+    """
+
+    space: str
+    loss: str
+    task: str = "digits"
+    task_options: Mapping[str, Any] = field(default_factory=dict)
+    strategy: str = "islands"
+    strategy_options: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    trainings: int = 6000
+    steps: int | None = None
+    rungs: tuple[float, ...] = (0.25, 1.0)
+    keep: float = 0.5
+    rates: Literal["scaled", "task"] = "scaled"
+    rate_factors: tuple[float, ...] = (0.7, 1.4)
+    search_seeds: int = 2
+    leader_seeds: int = 10
+    rate_seeds: int = 10
+    tune_seeds: int = 6
+    fresh_seeds: int = 100
+    leaders: int = 12
+    finalists: int = 3
+    tune_generations: int = 12
+    tune_sigma: float = 0.3
+
+    def __post_init__(self) -> None:
+        """Raises GloError for values that make no sense."""
+        for name in ("search_seeds", "leader_seeds", "rate_seeds", "tune_seeds", "leaders", "finalists", "trainings"):
+            _at_least(name, getattr(self, name), 1)
+        _at_least("fresh_seeds", self.fresh_seeds, 2)
+        _at_least("tune_generations", self.tune_generations, 0)
+        if self.steps is not None:
+            _at_least("steps", self.steps, 1)
+        if self.rates not in ("scaled", "task"):
+            raise GloError(f"rates is {self.rates!r}", hint="it is scaled or task")
+        shares = (0.0, *self.rungs)
+        if not self.rungs or self.rungs[-1] != 1 or any(a >= b for a, b in zip(shares, shares[1:])):
+            raise GloError(f"rungs are {list(self.rungs)}", hint="rising shares of the training, the last of them 1")
+        if not 0 < self.keep <= 1:
+            raise GloError(f"keep is {self.keep:g}", hint="the share that goes on after a rung: above 0, at most 1")
+        if not self.rate_factors or min(self.rate_factors) <= 0:
+            raise GloError(f"rate_factors are {list(self.rate_factors)}", hint="one number above 0 at least")
+
+    def seeds(self, purpose: Literal["search", "leader", "rate", "tune", "fresh"]) -> tuple[int, ...]:
+        """The seeds of the networks of one purpose."""
+        order = ("search", "leader", "tune", "rate", "fresh")
+        first = 100_000 * (1 + order.index(purpose)) + 1000 * self.seed
+        return tuple(range(first, first + getattr(self, f"{purpose}_seeds")))
+
+    def as_json(self) -> dict[str, Any]:
+        """What `from_json` takes."""
+        return asdict(self)
+
+
+def from_json(found: Mapping[str, Any]) -> Config:
+    """The configuration that a study has.
+
+    Raises:
+        GloError: a key that there is not, or a value that makes no sense.
+    """
+    known = {f.name: f for f in fields(Config)}
+    for name in found:
+        if name not in known:
+            raise GloError(f"unknown setting {name}", hint=did_you_mean(name, known) or "see glo search --help")
+    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in found.items()}
+    for name, value in values.items():
+        if not _fits(value, str(known[name].type)):
+            raise GloError(f"{name} is {value!r}", hint=f"it is {_words(str(known[name].type))}")
+    try:
+        return Config(**values)
+    except TypeError as error:
+        raise GloError(f"a setting is missing: {error}") from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The settings of a TOML file, not yet checked.
+
+    Raises:
+        GloError: it cannot be read, or is no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise GloError(f"{path} cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise GloError(f"{path} is no TOML: {error}") from None
+
+
+def overridden(config: Config, **given: Any) -> Config:
+    """The configuration with what was given in the place of its values; None gives nothing."""
+    return replace(config, **{name: value for name, value in given.items() if value is not None})
+
+
+def _at_least(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise GloError(f"{name} is {value}", hint=f"it is {least} at least")
+
+
+def _fits(value: object, annotation: str) -> bool:
+    """Whether a value read from JSON or TOML is of the annotated type, as far as that matters."""
+    if annotation.startswith("Mapping"):
+        return isinstance(value, Mapping)
+    if annotation.startswith("tuple"):
+        return isinstance(value, tuple) and all(type(v) in (int, float) for v in value)
+    if annotation == "int | None":
+        return value is None or type(value) is int
+    if annotation == "float":
+        return type(value) in (int, float)
+    return type(value) is {"int": int}.get(annotation, str)
+
+
+def _words(annotation: str) -> str:
+    words = {"int": "a whole number", "int | None": "a whole number", "float": "a number"}
+    if annotation.startswith("Mapping"):
+        return "a table"
+    return words.get(annotation, "a list of numbers" if annotation.startswith("tuple") else "a text")

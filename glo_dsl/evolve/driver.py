@@ -1,0 +1,239 @@
+"""A search from its configuration to its result, through the book of its study; see `ledger` for how it is resumed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from glo_dsl.errors import GloError
+from glo_dsl.evolve.config import Config
+from glo_dsl.evolve.evaluator import PartName
+from glo_dsl.evolve.funnel import KNOWN, Funnel, Verdict
+from glo_dsl.evolve.ledger import Ledger, Measured, Request, Schedule, key_of
+from glo_dsl.evolve.space import space_of
+from glo_dsl.evolve.store.rows import Candidate
+from glo_dsl.evolve.strategies.named import strategy_named
+from glo_dsl.evolve.tasks.task import Task
+from glo_dsl.evolve.verify import Finalist, Outcome, verified
+from glo_dsl.evolve.work import Proposal, Told
+from glo_dsl.ir.expr import Expr, size
+from glo_dsl.lang.definitions import losses_of
+from glo_dsl.lang.loss import Loss
+from glo_dsl.lang.restate import restated
+
+BASELINES = {
+    "accuracy": "# The baseline: softmax cross-entropy.\nloss cross_entropy(z: real[C], t: class[C]) = -log_softmax(z)[t]",
+    "r2": "# The baseline: the squared error.\nloss squared_error(p: real, y: real) = (p - y)^2",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a search is doing.
+
+    Attributes:
+        stage: in a few words. done, total: of its steps.
+        best: validation fitness of the best candidate so far.
+        counts: what became of the proposals so far.
+        trainings: networks trained so far.
+    """
+
+    stage: str
+    done: int
+    total: int
+    best: float | None = None
+    counts: tuple[tuple[str, int], ...] = ()
+    trainings: int = 0
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A proposal that was trained: its loss, gradient class, the rate it did best at and how."""
+
+    loss: Loss
+    verdict: Verdict
+    rate: float
+    fitness: float
+    complexity: int
+    genotype: Expr | None
+
+    @property
+    def rank(self) -> tuple[float, int]:
+        return -self.fitness, self.complexity
+
+
+class Search:
+    """One search. `run` may be called on a study in any state: it goes on where the book ends."""
+
+    def __init__(
+        self, config: Config, task: Task, ledger: Ledger, report: Callable[[Progress], None] = lambda _: None
+    ) -> None:
+        """
+        Raises:
+            GloError: the space does not fit the task, or the strategy's options make no sense.
+        """
+        self.config, self.task, self.ledger, self._report = config, task, ledger, report
+        self.counts: Counter[str] = Counter()
+        self.trained: dict[bytes, Trained] = {}
+        loss = losses_of(config.space)[config.loss]
+        check_space(loss, task)
+        classes = task.outputs if task.metric == "accuracy" else 0
+        self._funnel = Funnel(classes)
+        (self.baseline,) = losses_of(BASELINES[task.metric]).values()
+        self._unit = self._funnel.peek(self.baseline)
+        self._strategy = strategy_named(config.strategy, config.strategy_options, loss, config.seed, classes)
+        self.space = space_of(loss) if loss.holes else None
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """After how many steps a candidate is judged."""
+        whole = self.config.steps or self.task.recipe.steps
+        return tuple(dict.fromkeys(max(1, round(share * whole)) for share in self.config.rungs))
+
+    def run(self) -> Outcome:
+        """The strategy until its end or that of its budget, then the winners again."""
+        number = 0
+        while self.ledger.trainings < self.config.trainings:
+            proposals = self._strategy.ask()
+            if not proposals:
+                break
+            told = self._generation(number, proposals)
+            self._strategy.tell(told)
+            self.ledger.record("tell", {"fitness": [t.fitness for t in told], "reasons": [t.reason for t in told]})
+            number += 1
+            self._say("searching", min(self.ledger.trainings, self.config.trainings), self.config.trainings)
+        return verified(self, self._leaders())
+
+    def _say(self, stage: str, done: int, total: int) -> None:
+        best = max((t.fitness for t in self.trained.values()), default=None)
+        self._report(Progress(stage, done, total, best, tuple(self.counts.items()), self.ledger.trainings))
+
+    def say(self, stage: str, done: int = 0, total: int = 1) -> None:
+        """Reports a stage of what comes after the strategy."""
+        self._say(stage, done, total)
+
+    def _generation(self, number: int, proposals: Sequence[Proposal]) -> list[Told]:
+        verdicts = self._verdicts(proposals)
+        requests, owners = [], []
+        for place, (proposal, verdict) in enumerate(zip(proposals, verdicts)):
+            if verdict.reason in (None, KNOWN):
+                for rate in self.rates_of(verdict):
+                    requests.append(self.request(proposal.loss, verdict, rate))
+                    owners.append(place)
+        note = {"generation": number, "verdicts": [_written(v) for v in verdicts]}
+        candidates = [_candidate(p, v) for p, v in zip(proposals, verdicts)]
+        schedule = Schedule(self.config.seeds("search"), self.steps, "validation", self.config.keep)
+        found = self.ledger.evaluate("search", requests, schedule, candidates, note)
+        best: dict[int, tuple[Request, Measured]] = {}
+        for place, request, measured in zip(owners, requests, found):
+            if place not in best or (measured.fitness or -1) > (best[place][1].fitness or -1):
+                best[place] = request, measured
+        return [self._told(p, v, best.get(n)) for n, (p, v) in enumerate(zip(proposals, verdicts))]
+
+    def _told(self, proposal: Proposal, verdict: Verdict, best: tuple[Request, Measured] | None) -> Told:
+        if best is None or best[1].fitness is None:
+            reason = verdict.reason or (best[1].reason if best else "not trained")
+            self.counts[verdict.reason or "failed"] += 1
+            return Told(None, reason)
+        request, measured = best
+        self.counts[verdict.reason or "trained"] += 1
+        assert measured.fitness is not None
+        if verdict.key not in self.trained and measured.steps == self.steps[-1]:
+            self.trained[verdict.key] = Trained(
+                proposal.loss, verdict, request.rate, measured.fitness, _complexity(proposal), proposal.genotype
+            )
+        return Told(measured.fitness, verdict.reason or "")
+
+    def _verdicts(self, proposals: Sequence[Proposal]) -> list[Verdict]:
+        """Of the book, where it has them: to judge takes milliseconds for each."""
+        stored = self.ledger.stored("ask")
+        if stored is not None and len(stored.get("verdicts", ())) == len(proposals):
+            return [_read(text) for text in stored["verdicts"]]
+        verdicts = []
+        seen: set[bytes] = set(self.trained)
+        for proposal in proposals:
+            verdict = self._funnel.peek(proposal.loss)
+            if verdict.reason is None and verdict.key in seen:
+                verdict = replace(verdict, reason=KNOWN)
+            seen.add(verdict.key)
+            verdicts.append(verdict)
+        return verdicts
+
+    def rates_of(self, verdict: Verdict) -> list[float]:
+        """The learning rates that a candidate is tried at."""
+        if self.config.rates == "task":
+            return [self.task.recipe.rate]
+        return [self.rate_for(verdict) * factor for factor in self.config.rate_factors]
+
+    def rate_for(self, verdict: Verdict) -> float:
+        """The learning rate at which the first steps are as long as the baseline's at the task's own rate."""
+        return self.task.recipe.rate * self._unit.scale / verdict.scale
+
+    def request(self, loss: Loss, verdict: Verdict, rate: float, part: PartName = "validation") -> Request:
+        """A training of a loss; what comes to the same has the same key."""
+        return Request(key_of(verdict.key, rate * verdict.largest, part), restated(loss), rate)
+
+    def peek(self, loss: Loss) -> Verdict:
+        """The funnel's verdict on a loss by itself."""
+        return self._funnel.peek(loss)
+
+    def _leaders(self) -> list[Finalist]:
+        """The best of all, and the best of every size that is better than all smaller ones.
+
+        Raises:
+            GloError: nothing was trained.
+        """
+        ranked = sorted(self.trained.values(), key=lambda t: t.rank)
+        if not ranked:
+            raise GloError("no candidate could be trained", hint="give the search more trainings")
+        front, best = [], float("-inf")
+        for entry in sorted(ranked, key=lambda t: (t.complexity, -t.fitness)):
+            if entry.fitness > best:
+                front.append(entry)
+                best = entry.fitness
+        chosen = list({id(t): t for t in (*ranked[: self.config.leaders], *front)}.values())
+        answer = getattr(self._strategy, "answer", None)
+        found = [Finalist(t.loss, t.verdict, t.rate, t.complexity, t.genotype) for t in chosen]
+        if answer is not None:
+            verdict = self._funnel.peek(answer)
+            if verdict.reason is None:
+                found.append(Finalist(answer, verdict, self.rates_of(verdict)[0], size(answer.expr)))
+        return found
+
+
+def _complexity(proposal: Proposal) -> int:
+    given = proposal.notes.get("complexity")
+    return given if isinstance(given, int) else size(proposal.loss.expr)
+
+
+def _candidate(proposal: Proposal, verdict: Verdict) -> Candidate:
+    origin: dict[str, Any] = {"origin": proposal.origin, "parents": list(proposal.parents), **proposal.notes}
+    return Candidate(restated(proposal.loss), origin, verdict.key or None, _complexity(proposal), verdict.reason or "")
+
+
+def _written(verdict: Verdict) -> list[Any]:
+    return [verdict.reason, verdict.key.hex(), verdict.scale, verdict.largest]
+
+
+def _read(stored: Sequence[Any]) -> Verdict:
+    reason, key, scale, largest = stored
+    return Verdict(reason, bytes.fromhex(key), scale, largest)
+
+
+def check_space(loss: Loss, task: Task) -> None:
+    """Refuses a loss that a task cannot feed.
+
+    Raises:
+        GloError: its inputs are not those of the task, or it has a divisor of its own.
+    """
+    wanted = ["class[C]", "real[C]"] if task.metric == "accuracy" else ["real", "real"]
+    if sorted(str(v.type) for v in loss.inputs) != wanted:
+        words = "logits real[C] and a label class[C]" if task.metric == "accuracy" else "two numbers, real and real,"
+        raise GloError(
+            f"{loss.name} must take {words} to be searched on the task {task.name}", loss.span, source=loss.source
+        )
+    if loss.per is not None:
+        hint = "candidates are trained on the mean over the batch; leave per out"
+        raise GloError(f"{loss.name} has a divisor of its own", loss.span, hint, loss.source)

@@ -1,0 +1,74 @@
+"""What a worker of a search does: it has a task and the kernels of the losses that it met, and trains units of work."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from functools import lru_cache, partial
+from typing import Any, Literal
+
+from glo_dsl.evolve.kernels import Candidate, build_candidates
+from glo_dsl.evolve.tasks.named import task_named
+from glo_dsl.evolve.train.unit import Job, Rungs, train
+from glo_dsl.lang.definitions import losses_of
+from glo_dsl.lang.loss import Loss
+
+Options = Mapping[str, Any]
+"""Arguments of `task_named`, as JSON has them."""
+
+PartName = Literal["validation", "test"]
+
+REMEMBERED = 512
+"""Kernels that a worker keeps loaded."""
+
+
+class Trainer:
+    """Trains units of one task; see `Evaluator`.
+
+    A unit is {"jobs": [{"text", "rate"}, ...], "seeds", "steps", "keep", "part"}: losses as `.glo` text with their
+    learning rates; seeds of the networks; after how many steps they are judged; the share that goes on after each but
+    the last; the part that they are judged on. Its result is {"scores": [[[steps, [metric of each seed]], ...] of each
+    job], "built": seconds of building kernels, "seconds": all of them}; None stands for a network that has diverged.
+    """
+
+    def __init__(self, task: str, options: Options) -> None:
+        self._task = task_named(task, **options)
+        self._kernels: dict[str, Candidate] = {}
+
+    def evaluate(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """The result of a unit."""
+        start = time.perf_counter()
+        texts = [job["text"] for job in payload["jobs"]]
+        self._build(texts)
+        built = time.perf_counter() - start
+        jobs = [Job(self._kernels[text], float(job["rate"])) for text, job in zip(texts, payload["jobs"])]
+        steps, seeds = payload["steps"], payload["seeds"]
+        task = self._task.shortened(steps[-1])
+        part = {"validation": task.validation, "test": task.test}[payload["part"]]
+        scores = train(task, jobs, seeds, part, Rungs(tuple(n / steps[-1] for n in steps), payload["keep"]))
+        found = [[[score.steps, [_number(m) for m in score.metric]] for score in each] for each in scores]
+        return {"scores": found, "built": built, "seconds": time.perf_counter() - start}
+
+    def _build(self, texts: Sequence[str]) -> None:
+        if len(self._kernels) > REMEMBERED:
+            self._kernels.clear()
+        new = [text for text in dict.fromkeys(texts) if text not in self._kernels]
+        for text, candidate in zip(new, build_candidates([loss_of(text) for text in new])):
+            self._kernels[text] = candidate
+
+
+def trainer_of(task: str, options: Options) -> partial[Trainer]:
+    """A factory of trainers, which can be sent to other processes."""
+    return partial(Trainer, task, dict(options))
+
+
+@lru_cache(4096)
+def loss_of(text: str) -> Loss:
+    """The one loss of a text."""
+    (loss,) = losses_of(text).values()
+    return loss
+
+
+def _number(metric: float) -> float | None:
+    return None if math.isnan(metric) else metric

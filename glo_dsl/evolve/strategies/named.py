@@ -1,0 +1,59 @@
+"""Strategies by the names that commands know them by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from glo_dsl.errors import GloError, did_you_mean
+from glo_dsl.evolve.space import space_of
+from glo_dsl.evolve.strategies.islands import Islands
+from glo_dsl.evolve.strategies.islands import Settings as IslandSettings
+from glo_dsl.evolve.work import Strategy
+from glo_dsl.lang.loss import Loss
+
+Options = Mapping[str, Any]
+T = TypeVar("T")
+
+
+def _islands(options: Options, loss: Loss, seed: int, classes: int) -> Strategy:
+    return Islands(space_of(loss), settings_of(IslandSettings, options), seed)
+
+
+STRATEGIES: dict[str, Callable[[Options, Loss, int, int], Strategy]] = {"islands": _islands}
+
+
+def strategy_named(name: str, options: Options, loss: Loss, seed: int, classes: int) -> Strategy:
+    """The strategy of this name for a loss, which has a hole where the strategy needs one.
+
+    `options` are fields of its settings; `classes` are those of the task, 0 for one without.
+
+    Raises:
+        GloError: there is no such strategy or option, a value makes no sense, or the loss does not suit it.
+    """
+    if name not in STRATEGIES:
+        raise GloError(
+            f"no strategy {name}", hint=did_you_mean(name, STRATEGIES) or f"there are {', '.join(STRATEGIES)}"
+        )
+    try:
+        return STRATEGIES[name](options, loss, seed, classes)
+    except ValueError as error:
+        raise GloError(f"strategy {name}: {error}") from None
+
+
+def settings_of(kind: type[T], options: Options) -> T:
+    """Settings with these fields.
+
+    Raises:
+        GloError: a field that there is not, or a value of another type.
+    """
+    known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
+    for name, value in options.items():
+        if name not in known:
+            raise GloError(f"no option {name}", hint=did_you_mean(name, known) or f"there are {', '.join(known)}")
+        default = known[name].default
+        number = type(default) is float and type(value) is int
+        if type(value) is not type(default) and not number:
+            raise GloError(f"option {name} is {value!r}", hint=f"such as {default!r}")
+    return kind(**options)

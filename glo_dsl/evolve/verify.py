@@ -1,0 +1,161 @@
+"""What a search reports: winners trained again, each at its own best rate, on seeds and data that chose nothing.
+
+The best of many trainings is mostly the luckiest. So the leaders of a search are looked at again on other seeds; those
+that remain get their own learning rate, and constants; and only then, once, the test data are read, on fresh seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from glo_dsl.errors import GloError
+from glo_dsl.evolve.compare import Grid, Result
+from glo_dsl.evolve.funnel import Verdict
+from glo_dsl.evolve.ledger import Measured, Schedule
+from glo_dsl.evolve.rates import grid_of
+from glo_dsl.evolve.space import with_coefficients
+from glo_dsl.evolve.strategies.cmaes import CmaEs, Sampling
+from glo_dsl.ir.expr import Expr, size
+from glo_dsl.lang.loss import Loss
+from glo_dsl.passes.simplify import simplify
+
+if TYPE_CHECKING:
+    from glo_dsl.evolve.driver import Search
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A loss on its way to the report: its gradient class, and a learning rate that it did well at."""
+
+    loss: Loss
+    verdict: Verdict
+    rate: float
+    complexity: int
+    genotype: Expr | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of the report: a loss, its rates, what it reached on the test data with each fresh seed."""
+
+    loss: Loss
+    complexity: int
+    result: Result
+
+    @property
+    def validation(self) -> float:
+        return max(self.result.grid.accuracy)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a search found.
+
+    Attributes:
+        baseline: the task's usual loss, at its own best rate. entries: the finalists, the best on validation data
+            first; test data have ordered nothing.
+        trainings: networks that the strategy trained. in_all: with those of the report.
+        counts: what became of the proposals.
+    """
+
+    baseline: Entry
+    entries: tuple[Entry, ...]
+    trainings: int
+    in_all: int
+    counts: tuple[tuple[str, int], ...]
+
+
+def verified(search: Search, leaders: Sequence[Finalist]) -> Outcome:
+    """The report on a search whose strategy has come to its end."""
+    trainings = search.ledger.trainings
+    search.say("second look at the leaders")
+    finalists = _second_look(search, leaders)
+    search.say("learning rates of the finalists")
+    baseline = Finalist(search.baseline, search.peek(search.baseline), search.task.recipe.rate, 0)
+    with_rates = [(f, _grid(search, f)) for f in (baseline, *finalists)]
+    if search.config.tune_generations:
+        search.say("constants of the finalists")
+        tuned = [t for f, grid in with_rates[1:] if (t := _tuned(search, f, grid.best)) is not None]
+        with_rates += [(f, _grid(search, f)) for f in tuned]
+    order = [with_rates[0], *sorted(with_rates[1:], key=lambda pair: -max(pair[1].accuracy))]
+    search.say("fresh seeds on test data")
+    first, *rest = [Entry(f.loss, f.complexity, _fresh(search, f, grid)) for f, grid in order]
+    return Outcome(first, tuple(rest), trainings, search.ledger.trainings, tuple(search.counts.items()))
+
+
+def _second_look(search: Search, leaders: Sequence[Finalist]) -> list[Finalist]:
+    """The best on other seeds; of equals the smaller."""
+    schedule = Schedule(search.config.seeds("leader"), search.steps[-1:])
+    requests = [search.request(f.loss, f.verdict, f.rate) for f in leaders]
+    fitness = [m.fitness or 0.0 for m in search.ledger.evaluate("leaders", requests, schedule)]
+    order = sorted(range(len(leaders)), key=lambda n: (-fitness[n], leaders[n].complexity, n))
+    return [replace(leaders[n], loss=replace(leaders[n].loss, name=f"found{k}"))
+            for k, n in enumerate(order[: search.config.finalists])]  # fmt: skip
+
+
+def _grid(search: Search, finalist: Finalist) -> Grid:
+    def judge(rates: Sequence[float]) -> list[float]:
+        requests = [search.request(finalist.loss, finalist.verdict, rate) for rate in rates]
+        schedule = Schedule(search.config.seeds("rate"), search.steps[-1:])
+        return [m.fitness or 0.0 for m in search.ledger.evaluate("rates", requests, schedule)]
+
+    return grid_of(judge, finalist.loss.name, finalist.rate)
+
+
+def _fresh(search: Search, finalist: Finalist, grid: Grid) -> Result:
+    schedule = Schedule(search.config.seeds("fresh"), search.steps[-1:], "test")
+    request = search.request(finalist.loss, finalist.verdict, grid.best, "test")
+    (measured,) = search.ledger.evaluate("test", [request], schedule)
+    if measured.reason:
+        raise GloError(f"{finalist.loss.name} could not be trained on fresh seeds: {measured.reason}")
+    return Result(finalist.loss.name, grid, tuple(0.0 if m != m else m for m in measured.metric))
+
+
+def _tuned(search: Search, finalist: Finalist, rate: float) -> Finalist | None:
+    """The finalist with constants by CMA-ES, a coefficient on every node if it has none of its own; None where nothing
+    is to be tuned, or nothing tuned can be trained."""
+    loss = finalist.loss if finalist.loss.params else _with_coefficients(search, finalist)
+    names = [p.name for p in loss.params]
+    if not names:
+        return None
+    unit, config = search.peek(loss).scale, search.config
+    cma = CmaEs(
+        [p.default for p in loss.params], np.random.default_rng([config.seed, len(names)]), Sampling(config.tune_sigma)
+    )
+    schedule = Schedule(config.seeds("tune"), search.steps[-1:])
+    for _ in range(config.tune_generations):
+        vectors = cma.ask()
+        if not vectors:
+            break
+        given = [_with_defaults(loss, vector) for vector in vectors]
+        verdicts = [search.peek(g) for g in given]
+        usable = [n for n, v in enumerate(verdicts) if v.reason is None]
+        requests = [search.request(given[n], verdicts[n], rate * unit / verdicts[n].scale) for n in usable]
+        found = dict(zip(usable, search.ledger.evaluate("constants", requests, schedule)))
+        cma.tell([_fitness(found.get(n)) for n in range(len(vectors))])
+    best = _with_defaults(loss, [float(f"{v:.4g}") for v in cma.mean])
+    verdict = search.peek(best)
+    if verdict.reason is not None:
+        return None
+    name = f"{finalist.loss.name}_tuned"
+    return Finalist(replace(best, name=name), verdict, rate * unit / verdict.scale, size(best.expr))
+
+
+def _with_coefficients(search: Search, finalist: Finalist) -> Loss:
+    """GLO's: a coefficient on every node of what fills the hole."""
+    if finalist.genotype is None or search.space is None:
+        return finalist.loss
+    (simple,) = simplify([finalist.genotype])
+    return replace(search.space.fill(*with_coefficients(simple)), name=finalist.loss.name)
+
+
+def _fitness(measured: Measured | None) -> float | None:
+    return None if measured is None else measured.fitness
+
+
+def _with_defaults(loss: Loss, values: Sequence[float]) -> Loss:
+    return replace(loss, params=tuple(replace(p, default=float(v)) for p, v in zip(loss.params, values)))
