@@ -131,8 +131,10 @@ def test_what_is_no_json_is_written_nowhere(study: Study) -> None:
     study.begin(9, {}, [], [None])
     unit = study.claim("here", 60)
     assert unit is not None
-    with pytest.raises(ValueError, match="inf at value.loss"):
-        study.finish(unit.id, unit.attempt, [Evaluation(b"x", 0, 0, 1.0), Evaluation(b"x", 1, 0, 1.0, {"loss": math.inf})])
+    with pytest.raises(ValueError, match=r"inf at value\.loss"):
+        study.finish(
+            unit.id, unit.attempt, [Evaluation(b"x", 0, 0, 1.0), Evaluation(b"x", 1, 0, 1.0, {"loss": math.inf})]
+        )
     assert study.known([b"x"], [0], 0) == {} and study.units(9) == [unit]
 
 
