@@ -23,15 +23,16 @@ _MOUNTS = Path("/proc/self/mounts")
 
 
 def directory_of_study(directory: Path, make: bool = False) -> Path:
-    """The directory without links, made if asked for.
+    """The directory without links; with `make`, one that a study may be written in, made if it is not there.
 
     Raises:
-        GloError: it is not there, is a file, or cannot be made or looked into.
+        GloError: it is not there, is a file, cannot be made or looked into, or is not fit for writing.
     """
     try:
-        if make:
-            directory.mkdir(parents=True, exist_ok=True)
         found = directory.resolve()
+        if make:
+            refuse_network(found)
+            found.mkdir(parents=True, exist_ok=True)
         if not found.exists():
             raise GloError(f"there is no directory {directory}", hint="name the directory that a search wrote")
         if not found.is_dir():

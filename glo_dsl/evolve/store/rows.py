@@ -91,7 +91,7 @@ class Evaluation:
             raise ValueError(f"the fitness {self.fitness} {here} is not finite: write None and a reason")
         if self.fitness is None and not self.reason:
             raise ValueError(f"the evaluation {here} has neither a fitness nor a reason")
-        if not all(-(2**63) <= number < 2**63 for number in (self.seed, self.rung)):
+        if not (-(2**63) <= self.seed < 2**63 and -(2**63) <= self.rung < 2**63):
             raise ValueError(f"the numbers {here} do not fit 64 bits")
         if not math.isfinite(self.seconds):
             raise ValueError(f"the seconds {here} are {self.seconds}")

@@ -66,7 +66,6 @@ class Study(Records):
         """
         encode(config)
         place = directory_of_study(Path(directory), make=True)
-        refuse_network(place)
         with _closed_on_error(Database(place / FILE, "rwc")) as database, database.transaction() as db:
             if version(db, database.path):
                 raise GloError(f"there is a study in {place} already", hint="resume it, or choose another directory")

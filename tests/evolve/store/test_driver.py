@@ -48,7 +48,7 @@ def test_the_dead_are_not_waited_for(tmp_path: Path, clock: Clock, dead: Process
         with pytest.raises(GloError, match="no longer"):
             first.heartbeat()
         with Study.open(tmp_path, clock) as third:  # nothing is to be seen of the second: its lease decides
-            with pytest.raises(GloError, match="77 on far.example.org"):
+            with pytest.raises(GloError, match=r"77 on far\.example\.org"):
                 third.take()
             clock.now += 60
             third.take()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sqlite3
 import threading
 from pathlib import Path
@@ -131,8 +132,10 @@ def test_what_is_no_json_is_written_nowhere(study: Study) -> None:
     study.begin(9, {}, [], [None])
     unit = study.claim("here", 60)
     assert unit is not None
-    with pytest.raises(ValueError, match="inf at value.loss"):
-        study.finish(unit.id, unit.attempt, [Evaluation(b"x", 0, 0, 1.0), Evaluation(b"x", 1, 0, 1.0, {"loss": math.inf})])
+    with pytest.raises(ValueError, match=r"inf at value\.loss"):
+        study.finish(
+            unit.id, unit.attempt, [Evaluation(b"x", 0, 0, 1.0), Evaluation(b"x", 1, 0, 1.0, {"loss": math.inf})]
+        )
     assert study.known([b"x"], [0], 0) == {} and study.units(9) == [unit]
 
 
@@ -232,3 +235,20 @@ def test_evaluations_come_back_as_they_were(
     found = Evaluation(gradient_class, seed, rung, fitness, metrics, reason, 1.5)
     finished(study, [found])
     assert study.known([gradient_class], [seed], rung) == {(gradient_class, seed): found}
+
+
+def test_the_page_about_it_is_right(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its commands and its Python run, and it names every table and every view."""
+    text = (Path(__file__).parents[3] / "docs" / "search-store.md").read_text(encoding="utf-8")
+    study.begin(0, {}, CANDIDATES, [None])
+    (tmp_path / "out").symlink_to(tmp_path / "study")
+    monkeypatch.chdir(tmp_path)
+    with sqlite3.connect(Path("out") / FILE) as plain:
+        for query in re.findall(r'^    sqlite3 out/study.sqlite3 "(.*)"$', text, re.M):
+            assert plain.execute(query).description
+        named = plain.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')").fetchall()
+    plain.close()
+    rows = re.findall(r"^\| (`.*?`) \|", text, re.M)
+    assert {name for (name,) in named} <= set(re.findall(r"`(\w+)`", " ".join(rows)))
+    (block,) = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
+    exec(compile(block, "search-store.md", "exec"), {})

@@ -1,4 +1,4 @@
-"""Claims, finishes, failures, leases that end and studies that change hands, in any order, against a model in Python."""
+"""Claims, finishes, failures, leases that end, studies that change hands, in any order, against a model in Python."""
 
 from __future__ import annotations
 
