@@ -22,6 +22,12 @@ class Vocabulary:
     """What expressions are made of: weighted operators of the table, terms, and literals.
 
     Probabilities are per node, as GLO gives them.
+
+    >>> from glo_dsl.ir.expr import var
+    >>> from glo_dsl.ir.types import REAL_ROW
+    >>> words = Vocabulary.paper((var("x", REAL_ROW), var("y", REAL_ROW)))
+    >>> [(op.name, words.weight(op)) for op in words.operators(arity=1)]
+    [('log', 3.0), ('sqrt', 2.0), ('square', 1.0)]
     """
 
     terms: tuple[Var, ...]
@@ -32,22 +38,41 @@ class Vocabulary:
     structural: float = 0.025
     largest: int = 25
     """Nodes a tree may have; a larger child is not accepted."""
+    weights: tuple[tuple[str, float], ...] | None = None
+    """Operators by name with their weights, in place of those of the table."""
+    leaves_below_unary: bool = False
+    """Whether an operator of one argument is given a leaf in random trees, however deep they may be."""
+
+    @classmethod
+    def paper(cls, terms: tuple[Var, ...]) -> Vocabulary:
+        """What Gonzalez & Miikkulainen 2019 draw from, and how. For square they state no weight: here it has 1.
+
+        `largest` is ours, for they state none; leaves below unary operators are as in the library that they used.
+        """
+        named = (("log", 3.0), ("sqrt", 2.0), ("square", 1.0), ("add", 1.0), ("sub", 1.0), ("mul", 1.0), ("div", 1.0))
+        return cls(terms, largest=100, weights=named, leaves_below_unary=True)
 
     def operators(self, arity: int | None = None) -> list[Op]:
         """The elementwise operators over reals that evolution may use, of one arity or all."""
-        rows = [op for op in OPS.values() if op.weight > 0 and op.elementwise]
+        named = OPS.values() if self.weights is None else [OPS[name] for name, _ in self.weights]
+        rows = [op for op in named if self.weight(op) > 0 and op.elementwise]
         return [op for op in rows if arity is None or op.arity == arity]
+
+    def weight(self, op: Op) -> float:
+        """How often an operator is drawn, next to others."""
+        return op.weight if self.weights is None else dict(self.weights).get(op.name, 0.0)
 
 
 def random_tree(words: Vocabulary, generator: np.random.Generator, depth: int) -> Expr:
     """A tree at most `depth` levels below its root, every element drawn by weight."""
     operators = words.operators() if depth > 0 else []
-    weights = [op.weight for op in operators]
+    weights = [words.weight(op) for op in operators]
     leaves = [words.term_weight * len(words.terms), words.literal_weight * len(words.literals)]
     place = _draw([*weights, *leaves], generator)
     if place < len(operators):
         op = operators[place]
-        return apply(op, *(random_tree(words, generator, depth - 1) for _ in range(op.arity)))
+        below = 0 if op.arity == 1 and words.leaves_below_unary else depth - 1
+        return apply(op, *(random_tree(words, generator, below) for _ in range(op.arity)))
     return random_leaf(words, generator)
 
 
@@ -126,4 +151,4 @@ def _same_arity(node: Expr, words: Vocabulary, generator: np.random.Generator) -
     if not isinstance(node, Apply):
         return random_leaf(words, generator)
     operators = words.operators(node.op.arity)
-    return apply(operators[_draw([op.weight for op in operators], generator)], *node.args)
+    return apply(operators[_draw([words.weight(op) for op in operators], generator)], *node.args)

@@ -37,12 +37,15 @@ class Sampling:
         restarts: what follows when the distribution has converged. "none": the end; "ipop": a run from the start with
             twice the population; "bipop": such runs in turn with short ones of small population and step size.
         most_restarts: how often the population is doubled before the end.
+        active: whether the covariance also learns from the worse half (Jastrebski & Arnold 2006); the papers on
+            loss search have weights above 0 only.
     """
 
     sigma: float
     population: int | None = None
     restarts: Literal["none", "ipop", "bipop"] = "none"
     most_restarts: int = 9
+    active: bool = True
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,9 @@ class CmaEs:
         return float(self._generator.random())
 
     def _begin(self, size: Size, sigma: float, population: int | None, most: float = np.inf) -> None:
-        options = {**QUIET, "randn": self._normals, **({"popsize": population} if population else {})}
+        options = {**QUIET, "randn": self._normals, "CMA_active": self.sampling.active}
+        if population:
+            options["popsize"] = population
         if self.sampling.restarts == "none":
             options |= TIES_ARE_USUAL
         self._cma: Any = _silently(cma.CMAEvolutionStrategy, self._start, sigma, options)

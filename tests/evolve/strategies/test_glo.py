@@ -1,0 +1,266 @@
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import glo_dsl as glo
+from glo_dsl.evolve.space import Space, space_of
+from glo_dsl.evolve.strategies.glo import Fate, Glo, Individual, Settings, roulette
+from glo_dsl.evolve.variation import Vocabulary, paths, random_tree
+from glo_dsl.evolve.work import Told
+from glo_dsl.ir.expr import Expr, apply, const, size, variables
+from glo_dsl.lang.definitions import losses_of
+from glo_dsl.lang.loss import Loss
+from glo_dsl.passes.pipeline import compile_program
+from tests.evolve.strategies.judges import BAIKAL, Judge, run, same
+
+ROOT = Path(__file__).parents[3]
+PAPER = space_of(glo.load(ROOT / "examples" / "glo.glo")["glo"])
+MARGIN = space_of(
+    glo.loads("loss m(z: real[C], t: class[C]; k = 2 in [0, 3]) = -k * log(softmax(z)[t]) + ?g(max(z), z[t])")["m"]
+)
+SMALL = Settings(population=16, elites=3, generations=4, samples=4, sample_generations=2)
+x, y = PAPER.terms
+seeds = st.integers(0, 2**32 - 1)
+
+
+def small(seed: int, space: Space = PAPER, **changes: object) -> Glo:
+    return Glo(space, replace(SMALL, **changes), seed)  # type: ignore[arg-type]
+
+
+def hashed(loss: Loss) -> Told:
+    """A fitness that depends on the expression and says nothing about it; some fail, some are below 0."""
+    number = loss.expr.digest[0]
+    return Told(None, "failed") if number % 5 == 0 else Told(number / 255 - 0.1)
+
+
+def test_the_settings_of_the_paper() -> None:
+    assert Settings() == Settings(population=80, elites=6, crossover=0.8, depth=2, sigma=1.5)
+    words = Vocabulary.paper(PAPER.terms)
+    assert {op.name: words.weight(op) for op in words.operators()} == {
+        "log": 3, "sqrt": 2, "square": 1, "add": 1, "sub": 1, "mul": 1, "div": 1
+    }  # fmt: skip
+    assert (words.term_weight, words.literals, words.literal_weight) == (3, (1, -1), 1)
+    assert (words.point, words.structural) == (0.05, 0.025)
+
+
+def test_the_first_trees_are_drawn_as_in_the_paper() -> None:
+    words, generator = Vocabulary.paper(PAPER.terms), np.random.default_rng(0)
+    trees = [random_tree(words, generator, 2) for _ in range(6000)]
+    roots = Counter(getattr(getattr(tree, "op", None), "name", str(tree)) for tree in trees)
+    weights = {"log": 3, "sqrt": 2, "square": 1, "add": 1, "sub": 1, "mul": 1, "div": 1, "x": 3, "y": 3, "1": 1, "-1": 1}
+    total = sum(weights.values())
+    names = {str(x): "x", str(y): "y", str(const(1.0)): "1", str(const(-1.0)): "-1"}
+    for root, count in roots.items():
+        share = weights[names.get(root, root)] / total
+        assert abs(count - 6000 * share) < 5 * np.sqrt(6000 * share * (1 - share))
+    assert len(roots) == len(weights)
+    assert max(len(path) for tree in trees for path in paths(tree)) == 2
+    assert all(not tree.args[0].args for tree in trees if len(tree.args) == 1)
+
+
+def test_the_roulette_draws_in_proportion_to_fitness() -> None:
+    fitness = [0.1, 0.0, 0.4, 0.3, 0.2]
+    drawn = Counter(roulette(fitness, 10_000, np.random.default_rng(0)))
+    for n, share in enumerate(fitness):
+        assert abs(drawn[n] - 10_000 * share) <= 5 * np.sqrt(10_000 * share * (1 - share))
+
+
+def test_the_roulette_without_any_fitness_is_fair() -> None:
+    drawn = Counter(roulette([0.0] * 4, 10_000, np.random.default_rng(0)))
+    assert all(abs(drawn[n] - 2500) < 5 * np.sqrt(10_000 * 3 / 16) for n in range(4))
+
+
+@given(st.lists(st.floats(0, 1e308) | st.just(5e-324), min_size=1, max_size=8), seeds)
+def test_the_roulette_takes_any_fitness(fitness: list[float], seed: int) -> None:
+    drawn = roulette(fitness, 20, np.random.default_rng(seed))
+    assert len(drawn) == 20
+    assert all(fitness[n] > 0 for n in drawn) or max(fitness) == 0
+
+
+@pytest.mark.parametrize("fitness", [[], [0.5, -0.1]])
+def test_the_roulette_cannot_go_below_zero(fitness: list[float]) -> None:
+    with pytest.raises(ValueError, match="none below 0"):
+        roulette(fitness, 1, np.random.default_rng(0))
+
+
+@given(seeds, st.sampled_from([PAPER, MARGIN]), st.integers(0, 5))
+@settings(max_examples=20)
+def test_replayed_it_asks_the_same(seed: int, space: Space, told: int) -> None:
+    live, replayed = small(seed, space), small(seed, space)
+    for asked, outcomes in run(live, hashed, told):
+        assert same(replayed.ask(), asked)
+        replayed.tell(outcomes)
+    assert same(live.ask(), live.ask()) and same(live.ask(), replayed.ask())
+    assert live.fates == replayed.fates and list(live.fates) == list(replayed.fates)
+    assert repr(live.answer) == repr(replayed.answer)
+
+
+@given(seeds, st.sampled_from([PAPER, MARGIN]))
+@settings(max_examples=12)
+def test_what_is_asked_about_is_in_the_language(seed: int, space: Space) -> None:
+    search = small(seed, space)
+    for asked, _ in run(search, hashed):
+        for p in asked:
+            assert compile_program(p.loss, ["z"]).name
+            assert all(v in variables((p.loss.expr,)) for v in p.loss.inputs)
+            if p.origin != "sample":
+                assert p.notes["size"] <= search.words.largest  # type: ignore[operator]
+    tree = search.best
+    if tree is not None:
+        assert losses_of(space.text(tree))["best"].expr is space.fill(tree).expr
+
+
+def test_trees_do_not_grow_beyond_the_bound() -> None:
+    words = replace(Vocabulary.paper(PAPER.terms), largest=9)
+    search = Glo(PAPER, replace(SMALL, generations=12), 0, words)
+    run(search, lambda loss: Told(1.0))
+    assert 7 <= max(size(tree) for tree in search.fates) <= 9
+
+
+@given(seeds)
+@settings(max_examples=15)
+def test_each_generation_keeps_the_fittest_and_asks_about_none_twice(seed: int) -> None:
+    search = small(seed)
+    asked_about: list[Expr] = []
+    while (asked := search.ask()) and search.constants is None:
+        trees = search._trees
+        assert len(trees) == len(asked) == len(set(trees)) and not set(trees) & set(asked_about)
+        assert all(PAPER.fill(tree).expr is p.loss.expr for tree, p in zip(trees, asked))
+        asked_about += trees
+        search.tell([hashed(p.loss) for p in asked])
+        before, generation = search.population, search.generation
+        search.ask()
+        if search.generation == generation + 1:
+            assert len(search.population) == SMALL.population
+            fitness = sorted((search.fates[i.tree].fitness for i in before), reverse=True)[:3]
+            assert [search.fates[i.tree].fitness for i in search.population[:3]] == fitness
+            assert all(i in before for i in search.population[:3])
+    numbers = [fate.number for fate in search.fates.values() if fate.number is not None]
+    assert sorted(numbers) == list(range(len(asked_about)))
+    assert [t for t, _ in sorted(search.fates.items(), key=lambda f: f[1].number or 0) if _.number] == asked_about[1:]
+
+
+def test_untrained_trees_have_fitness_zero_and_are_counted_by_reason() -> None:
+    search = small(0, population=200, elites=6)
+    assert all({x, y} <= set(variables((tree,))) for tree in search._trees)
+    for tree, fate in search.fates.items():
+        assert fate == Fate(0.0, None) and not {x, y} <= set(variables((tree,)))
+    reasons = {"does not vary as the hole does", "does not depend on t", "does not depend on z"}
+    assert search.counts.keys() == reasons | {"asked", "known"} and search.counts.total() == 200
+
+
+def test_what_a_hole_need_not_mention() -> None:
+    """The loss around this hole depends on z and t by itself."""
+    search = small(0, MARGIN)
+    assert search.counts.keys() <= {"asked", "known", "does not vary as the hole does"}
+
+
+def test_a_failure_and_a_fitness_below_zero_are_zero() -> None:
+    search = small(0)
+    outcomes = [Told(None, "diverged"), Told(float("nan")), Told(-3.0), Told(0.25)]
+    asked = search.ask()
+    search.tell([outcomes[min(n, 3)] for n in range(len(asked))])
+    told = [f.fitness for f in search.fates.values() if f.number is not None]
+    assert told[:4] == [0.0, 0.0, 0.0, 0.25]
+
+
+def test_crossover_happens_as_often_as_said_and_children_of_both_parents_are_kept() -> None:
+    search = small(0)
+    one, two = apply("add", x, apply("log", y)), apply("mul", apply("sub", x, y), y)
+    search.words = replace(search.words, point=0.0, structural=0.0)
+    search.fates = {one: Fate(0.5, 3), two: Fate(0.5, 7)}
+    parents = Individual(one, "random"), Individual(two, "random")
+    pairs = [search._children(*parents) for _ in range(2000)]
+    crossed = [pair for pair in pairs if pair[0].origin == "crossover"]
+    assert abs(len(crossed) - 1600) < 5 * np.sqrt(2000 * 0.8 * 0.2)
+    assert all(size(a.tree) + size(b.tree) == size(one) + size(two) for a, b in crossed)
+    assert all((a.parents, b.parents) == ((3, 7), (7, 3)) for a, b in crossed)
+    assert all((a.tree, b.tree) == (one, two) for a, b in pairs if a.origin == "mutation")
+
+
+def test_parents_are_numbers_of_proposals() -> None:
+    search = small(3)
+    log = run(search, Judge())
+    proposals = [p for asked, _ in log for p in asked]
+    assert {p.origin for p in proposals} >= {"random", "crossover", "sample"}
+    for number, p in enumerate(proposals):
+        assert all(parent < number for parent in p.parents)
+        assert (p.parents == ()) == (p.origin == "random") or p.origin == "mutation"
+
+
+def winner_of(tree: Expr, **changes: object) -> Glo:
+    """A search whose population was this tree alone."""
+    search = small(0, generations=1, **changes)
+    search.tell([Told(0.0)] * len(search.ask()))
+    search.fates[tree] = Fate(0.5, 5)
+    return search
+
+
+def test_the_winner_gets_a_coefficient_at_every_node_from_ones() -> None:
+    tree = apply("mul", apply("mul", apply("log", y), x), const(-2.0))
+    asked = winner_of(tree, samples=400).ask()
+    assert all(p.parents == (5,) and p.origin == "sample" and len(p.loss.params) == 6 == size(tree) for p in asked)
+    values = np.array([list(p.loss.defaults.values()) for p in asked])
+    literal = int(np.argmin(values.mean(0)))
+    np.testing.assert_allclose(np.delete(values, literal, 1).mean(0), 1, atol=5 * 1.5 / 20)
+    np.testing.assert_allclose(np.delete(values, literal, 1).std(0), 1.5, rtol=0.2)
+    np.testing.assert_allclose([values[:, literal].mean(), values[:, literal].std()], [-2, 3], rtol=0.25)
+
+
+def test_the_answer_is_the_fittest_of_all_told() -> None:
+    tree = apply("sub", apply("log", y), apply("div", x, y))
+    search = winner_of(tree)
+    assert search.answer is not None and search.answer.expr is glo.loads(BAIKAL)["baikal"].expr
+    asked = search.ask()
+    search.tell([Told(0.4)] * len(asked))
+    assert search.answer.expr is PAPER.fill(tree).expr
+    asked = search.ask()
+    search.tell([Told(0.6), *[Told(0.7)] * (len(asked) - 1)])
+    assert search.answer == asked[1].loss
+    assert search.ask() == ()
+
+
+def test_without_any_fitness_it_ends_without_an_answer() -> None:
+    search = small(0)
+    assert 1 <= len(run(search, lambda loss: Told(None, "diverged"))) <= SMALL.generations
+    assert search.ask() == () and search.answer is None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_it_comes_nearer_than_random_trees(seed: int) -> None:
+    judge = Judge()
+    search = small(seed, population=30, elites=3, generations=12, sample_generations=4)
+    generations = [[t.fitness or 0 for t in told] for _, told in run(search, judge)]
+    drawn = fitness_of_random(seed, sum(map(len, generations)), judge)
+    assert max(map(max, generations)) > max(drawn) - 0.01
+    assert np.mean([v for told in generations[-4:] for v in told]) > np.mean(drawn) + 0.05
+
+
+def fitness_of_random(seed: int, count: int, judge: Judge) -> Sequence[float]:
+    generator, words = np.random.default_rng(seed), Vocabulary.paper(PAPER.terms)
+    trees: dict[Expr, None] = {}
+    while len(trees) < count:
+        tree = random_tree(words, generator, 3)
+        if {x, y} <= set(variables((tree,))):
+            trees[tree] = None
+    return [judge(PAPER.fill(tree)).fitness or 0 for tree in trees]
+
+
+@pytest.mark.parametrize("changes", [{"elites": 16}, {"elites": -1}, {"generations": 0}, {"depth": -1}])
+def test_settings_that_are_none(changes: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="larger than its elites"):
+        small(0, **changes)
+
+
+def test_an_outcome_for_each_proposal() -> None:
+    search = small(0)
+    with pytest.raises(ValueError, match="proposals wait for an outcome, got 0"):
+        search.tell([])
