@@ -92,6 +92,8 @@ def instance(rule: Rule) -> tuple[Expr, Expr]:
 def _provable(rule: Rule, name: str) -> Interval:
     if f"{name} > 0" in rule.conditions or f"{name} != 0" in rule.conditions:
         return Interval(0.5, 2.0)
+    if any(c.startswith(("invertible", "small")) and c.endswith(name) for c in rule.conditions):
+        return Interval(0.5, 2.0)
     lo = 0.0 if f"{name} >= 0" in rule.conditions else -np.inf
     return Interval(max(lo, -2.0), 2.0) if f"finite {name}" in rule.conditions else Interval(lo, np.inf)
 
@@ -116,6 +118,21 @@ def test_a_condition_that_is_not_proved_keeps_the_left_side(table: str, rule: Ru
         replace[LETTERS["x"]] = apply("onehot", LETTERS["t"])
     (left,) = substitute((rule.left,), replace)
     assert rule.rewrite(left, ranges((left,))) is None
+
+
+@pytest.mark.parametrize(
+    ("condition", "least", "most", "proved"),
+    [
+        ("invertible k", 1e-37, 1e37, True), ("invertible k", 1e-39, 1.0, False), ("invertible k", 1.0, 3e38, False),
+        ("invertible square k", 1e-18, 1e18, True), ("invertible square k", 1e-20, 1.0, False),
+        ("invertible square k", 1.0, 1e20, False), ("small x", -1e9, 1e9, True), ("small x", 0.0, 1e10, False),
+        ("small x", -1e10, 0.0, False),
+    ],
+)  # fmt: skip
+def test_conditions_of_what_float32_holds(condition: str, least: float, most: float, proved: bool) -> None:
+    letter = condition[-1]
+    meaning = {letter: var("v", LETTERS[letter].type, Interval(least, most))}
+    assert holds(condition, meaning, {}) == proved
 
 
 @pytest.mark.parametrize("guard", ["1 - p + 1e-8", "1e-14 + (p - 1)", "p - 1 - 1e-14"])
