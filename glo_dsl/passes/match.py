@@ -114,6 +114,10 @@ def holds(condition: str, binding: Binding, ranges: Mapping[Expr, Interval]) -> 
             return invertible(binding[name], power=2)
         case ["small", name]:
             return magnitude(binding[name]).within(SMALL)
+        case [name, ">=", "1"]:
+            return magnitude(binding[name]).lo >= 1
+        case [name, "<=", "0"]:
+            return magnitude(binding[name]).hi <= 0
         case [name, ">=", "0"]:
             return ranges[binding[name]].lo >= 0
         case [name, ">", "0"]:

@@ -132,6 +132,7 @@ square(k * x) = square(k) * square(x)         when invertible square k, small x
 sum(k * x) = k * sum(x)
 sum(-x) = -sum(x)
 sum(x - log(k)) = sum(x) - C * log(k)         when k later x
+log(k) + max(x) - x = log(k) - (x - max(x))   when k later x
 """
 
 WALKED = """
@@ -140,5 +141,8 @@ sum(if p then 0 else -x) = -sum(if p then 0 else x)
 sum(if p then k * x else 0) = k * sum(if p then x else 0)
 if p then 0 else (if q then 0 else a) = if p or q then 0 else a
 if p then 0 else (if q then a else 0) = if q and not p then a else 0
+sum(if p then k else 0) = k * sum(if p then 1 else 0)    when k later p, invertible k
+sum(if p then log(k) - x else 0) = log(k) * sum(if p then 1 else 0) - sum(if p then x else 0) when k later x, k >= 1
 sum(x * (y - log(k))) = sum(x * y) - log(k) * sum(x)     when k later y
+exp(l * (x - log(k))) = exp(-l * log(k)) * exp(l * x)    when k later x, k >= 1, l >= 0, x <= 0
 """
