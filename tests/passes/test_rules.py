@@ -138,7 +138,7 @@ def test_a_condition_that_is_not_proved_keeps_the_left_side(table: str, rule: Ru
     ],
 )  # fmt: skip
 def test_conditions_of_what_float32_holds(condition: str, least: float, most: float, proved: bool) -> None:
-    letter = condition[-1]
+    letter = next(word for word in condition.split() if word in LETTERS)
     meaning = {letter: var("v", LETTERS[letter].type, Interval(least, most))}
     assert holds(condition, meaning, {}) == proved
 
