@@ -7,6 +7,7 @@ or stored. A loss without a class axis has a single phase with per-sample code o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -85,12 +86,17 @@ class Instr:
 class Follow:
     """How a sum depends on a maximum of its own pass: where that grows by d, the sum shrinks by exp(-degree * d).
 
-    One that drifts first loses d times the sum `drifts_with`, as far as that has come.
+    One of infinite degree, which may follow a minimum too, starts again from 0. One that drifts first loses d times the
+    sum `drifts_with`, as far as that has come.
     """
 
     maximum: str
-    degree: float
+    degree: Operand
     drifts_with: str | None = None
+
+    @property
+    def restarts(self) -> bool:
+        return self.degree == math.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ def lower(roots: Iterable[Expr]) -> tuple[Expr, ...]:
     """`roots` in elementwise operators, `sum`, `max` and `min`, with `z[t]` on inputs only.
 
     What that exposes is simplified once more: per-sample factors leave the sums, divisions by a per-sample value
-    become one reciprocal, and a sum does not wait for a logarithm it can do without.
+    become one reciprocal if float32 holds it, and a sum does not wait for a logarithm it can do without.
     """
     roots = tuple(roots)
     done: dict[Expr, Expr] = {}

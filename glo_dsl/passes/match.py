@@ -12,6 +12,7 @@ from glo_dsl.ir.expr import CLASSES, Apply, Const, Expr, Var, substitute, var
 from glo_dsl.ir.types import BOOL_ROW, CLASS_INDEX, REAL, REAL_ROW, UNIFORM, Interval
 from glo_dsl.lang.elaborate import parse_expression
 from glo_dsl.passes.levels import level
+from glo_dsl.passes.magnitudes import invertible, magnitude
 
 LETTERS: dict[str, Expr] = {
     **{letter: var(letter, REAL_ROW) for letter in "abcxy"},
@@ -22,6 +23,9 @@ LETTERS: dict[str, Expr] = {
 }
 
 Binding = dict[str, Expr]
+
+SMALL = Interval(-(2.0**31), 2.0**31)
+"""Squares and products of such numbers are far from where float32 overflows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,16 @@ def holds(condition: str, binding: Binding, ranges: Mapping[Expr, Interval]) -> 
             return _adds_exactly(binding[name], binding[other])
         case [name, "later", other]:
             return level(binding[name]) > level(binding[other])
+        case ["invertible", name]:
+            return invertible(binding[name])
+        case ["invertible", "square", name]:
+            return invertible(binding[name], power=2)
+        case ["small", name]:
+            return magnitude(binding[name]).within(SMALL)
+        case [name, ">=", "1"]:
+            return magnitude(binding[name]).lo >= 1
+        case [name, "<=", "0"]:
+            return magnitude(binding[name]).hi <= 0
         case [name, ">=", "0"]:
             return ranges[binding[name]].lo >= 0
         case [name, ">", "0"]:

@@ -3,8 +3,9 @@
 A letter says what it stands for: `a b c` any real value, `x y` one that varies over classes, `k l` one that does not,
 `n m` a literal, `p q` a condition, `t u` a class index. After `when` stands what must be proved by interval arithmetic
 (`finite a`, `a >= 0`, `a != 0`), of literals (`n beside m`: neither loses a digit in their sum, in float32 either; in
-`1 - p + 1e-8` the small one would be lost, and with it what it guards) or by structure (`k later x`: k is known only
-after a reduction that x does not wait for; `plain x`: x is not a onehot).
+`1 - p + 1e-8` the small one would be lost, and with it what it guards), of what float32 can hold (`invertible k`: 1 / k
+neither overflows nor loses digits; `invertible square k`: nor does its square; `small x`: nor does that of x) or by
+structure (`k later x`: k is known only after a reduction that x does not wait for; `plain x`: x is not a onehot).
 
 A rule may turn what is not finite into something finite (`a * (b / a) = b`), never one finite value into another, and
 never a poisoned row into a healthy one unless the operands are known to be finite.
@@ -124,13 +125,14 @@ sum(x / k) = sum(x) / k
 """
 
 LOWERED = """
-x / k = x * (1 / k)
+x / k = x * (1 / k)                           when invertible k
 x * (k * y) = k * (x * y)
-square(k * x) = square(k) * square(x)
+square(k * x) = square(k) * square(x)         when invertible square k, small x
 (k * x) / y = k * (x / y)
 sum(k * x) = k * sum(x)
 sum(-x) = -sum(x)
 sum(x - log(k)) = sum(x) - C * log(k)         when k later x
+log(k) + max(x) - x = log(k) - (x - max(x))   when k later x
 """
 
 WALKED = """
@@ -139,5 +141,8 @@ sum(if p then 0 else -x) = -sum(if p then 0 else x)
 sum(if p then k * x else 0) = k * sum(if p then x else 0)
 if p then 0 else (if q then 0 else a) = if p or q then 0 else a
 if p then 0 else (if q then a else 0) = if q and not p then a else 0
+sum(if p then k else 0) = k * sum(if p then 1 else 0)    when k later p, invertible k
+sum(if p then log(k) - x else 0) = log(k) * sum(if p then 1 else 0) - sum(if p then x else 0) when k later x, k >= 1
 sum(x * (y - log(k))) = sum(x * y) - log(k) * sum(x)     when k later y
+exp(l * (x - log(k))) = exp(-l * log(k)) * exp(l * x)    when k later x, k >= 1, l >= 0, x <= 0
 """

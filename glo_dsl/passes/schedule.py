@@ -112,7 +112,8 @@ class _Scheduler:
         maximum = self.operands[followed.maximum]
         assert isinstance(maximum, str)
         companion = None if followed.drifts_with is None else self._companion(node, followed.drifts_with)
-        return Reduce(name, node.op, arg, Follow(maximum, followed.degree, companion))
+        degree = self.operands[followed.degree] if isinstance(followed.degree, Expr) else followed.degree
+        return Reduce(name, node.op, arg, Follow(maximum, degree, companion))
 
     def _companion(self, node: Apply, total: Expr) -> str:
         """The sum that a drifting one needs: one that has been placed, or the count of the classes seen so far."""
@@ -148,7 +149,7 @@ def schedule(loss: Loss, value: Expr, gradients: Mapping[Var, Expr], online: Onl
     roots = (value, *gradients.values())
     levels = level if online is None else online.levels.__getitem__
     scheduler = _Scheduler(loss, [_Draft() for _ in range(1 + max(levels(root) for root in roots))], online)
-    for node in walk((*(online.companions if online else ()), *roots)):
+    for node in walk((*((*online.degrees, *online.companions) if online else ()), *roots)):
         scheduler.place(node)
     results: list[tuple[str, Operand]] = [(LOSS, scheduler.operands[value])]
     for variable, gradient in gradients.items():

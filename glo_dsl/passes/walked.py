@@ -37,14 +37,14 @@ def split(roots: Iterable[Expr]) -> tuple[Expr, ...]:
     """`roots`, lowered, where every sum that has to wait is one over all classes but the target's, and its term.
 
     >>> from glo_dsl.ir.expr import var
-    >>> from glo_dsl.ir.types import CLASS_INDEX, REAL_ROW
+    >>> from glo_dsl.ir.types import CLASS_INDEX, REAL_ROW, UNIT
     >>> from glo_dsl.lang.elaborate import parse_expression
     >>> from glo_dsl.lang.show import show
     >>> from glo_dsl.passes.lower import lower
-    >>> scope = {"z": var("z", REAL_ROW), "t": var("t", CLASS_INDEX)}
-    >>> late = lower([parse_expression("sum(square(z / sum(z) - onehot(t)))", scope)])
+    >>> scope = {"p": var("p", REAL_ROW, UNIT), "t": var("t", CLASS_INDEX)}
+    >>> late = lower([parse_expression("sum(square(p / (1 + sum(p)) - onehot(t)))", scope)])
     >>> print(show(split(late)[0]))
-    sum(if @position == t then 0 else square(z)) * square(1 / sum(z)) + square(-1 + z[t] * (1 / sum(z)))
+    square(1 / (1 + sum(p))) * sum(if @position == t then 0 else square(p)) + square(-1 + 1 / (1 + sum(p)) * p[t])
     """
     roots = tuple(roots)
     early = online(roots)

@@ -24,8 +24,8 @@ from glo_dsl.runtime.triton_compile import compile_triton
 EXAMPLES = sorted(p for p in (Path(__file__).parents[2] / "examples").glob("*.glo") if "?" not in p.read_text())
 LONG = [path for path in EXAMPLES if "real[C]" in path.read_text()]
 """The examples that have rows: they are compiled for long ones too."""
-ZOO = ["forward_kl", "confidence_penalty", "bi_tempered"]
-"""Losses of the library whose streaming kernels have many inputs, sums or passes."""
+ZOO = ["forward_kl", "confidence_penalty", "bi_tempered", "crammer_singer", "tsallis_score"]
+"""Losses of the library whose streaming kernels have many inputs, sums or passes, or follow a maximum in some way."""
 POPULATION = ["cross_entropy", "baikal", "focal"]
 """Examples that are one kernel as well."""
 TARGETS = [("cuda:80", "cubin"), ("cuda:100", "ptx"), ("hip:gfx942", "hsaco"), ("cuda:90", "ttgir")]

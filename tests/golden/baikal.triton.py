@@ -144,12 +144,14 @@ def baikal_stream_kernel(
         v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
         before_v1 = largest_v1
         largest_v1 = _max(before_v1, tl.reduce(tl.where(col_mask, v0, float("-inf")), 1, _max, keep_dims=True))
+        stays_v1 = largest_v1 == before_v1
         v1 = tl.where(largest_v1 == float("-inf"), 0.0, largest_v1)
-        shrink_v1 = tl.where(largest_v1 == before_v1, 1.0, tl.exp(before_v1 - largest_v1))
-        grown_v1 = tl.where(before_v1 == float("-inf"), 0.0, largest_v1 - before_v1)
+        grown_v1 = tl.where(stays_v1, 0.0, largest_v1 - before_v1)
+        shrink_v1 = tl.exp(-grown_v1)
+        drift_v1 = tl.where(before_v1 == float("-inf"), 0.0, grown_v1)
         v2 = v0 - v1
         v5 = tl.exp(v2)
-        lanes_v3 = (lanes_v3 - grown_v1 * lanes_v4) + tl.where(col_mask, v2, 0.0)
+        lanes_v3 = (lanes_v3 - drift_v1 * lanes_v4) + tl.where(col_mask, v2, 0.0)
         lanes_v4 = lanes_v4 + tl.where(col_mask, 1.0, 0.0)
         lanes_v6 = lanes_v6 * shrink_v1 + tl.where(col_mask, v5, 0.0)
     v1 = largest_v1

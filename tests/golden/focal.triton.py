@@ -191,8 +191,10 @@ def focal_stream_kernel(
         v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
         before_v3 = largest_v3
         largest_v3 = _max(before_v3, tl.reduce(tl.where(col_mask, v0, float("-inf")), 1, _max, keep_dims=True))
+        stays_v3 = largest_v3 == before_v3
         v3 = tl.where(largest_v3 == float("-inf"), 0.0, largest_v3)
-        shrink_v3 = tl.where(largest_v3 == before_v3, 1.0, tl.exp(before_v3 - largest_v3))
+        grown_v3 = tl.where(stays_v3, 0.0, largest_v3 - before_v3)
+        shrink_v3 = tl.exp(-grown_v3)
         v5 = v0 - v3
         v6 = tl.exp(v5)
         lanes_v7 = lanes_v7 * shrink_v3 + tl.where(col_mask, v6, 0.0)

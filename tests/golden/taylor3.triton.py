@@ -295,8 +295,10 @@ def taylor3_stream_kernel(
         v2 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
         before_v5 = largest_v5
         largest_v5 = _max(before_v5, tl.reduce(tl.where(col_mask, v2, float("-inf")), 1, _max, keep_dims=True))
+        stays_v5 = largest_v5 == before_v5
         v5 = tl.where(largest_v5 == float("-inf"), 0.0, largest_v5)
-        shrink_v5 = tl.where(largest_v5 == before_v5, 1.0, tl.exp(before_v5 - largest_v5))
+        grown_v5 = tl.where(stays_v5, 0.0, largest_v5 - before_v5)
+        shrink_v5 = tl.exp(-grown_v5)
         v15 = col == v3
         v19 = tl.where(v15, 0.0, 1.0)
         v83 = tl.where(v15, 1.0, 0.0)

@@ -55,8 +55,12 @@ def draw_values(rule: Rule, letters: dict[str, Expr], seed: int) -> dict[Var, Ar
 def _into(rule: Rule, name: str, array: Array) -> Array:
     if f"{name} >= 0" in rule.conditions:
         array = np.abs(array)
+    if f"{name} <= 0" in rule.conditions:
+        array = -np.abs(array)
     if f"{name} > 0" in rule.conditions:
         array = np.abs(array) + 0.01
+    if f"{name} >= 1" in rule.conditions:
+        array = np.abs(array) + 1
     return np.where(array == 0, 1.0, array) if f"{name} != 0" in rule.conditions else array
 
 
@@ -82,7 +86,8 @@ def instance(rule: Rule) -> tuple[Expr, Expr]:
         if letter not in replace and letter.type.kind == "real":
             replace[letter] = var(f"the_{name}", letter.type, _provable(rule, name))
     if any(" later " in condition for condition in rule.conditions):
-        replace[LETTERS["k"]] = apply("sum", apply("exp", var("w", REAL_ROW)))
+        w = var("w", REAL_ROW)
+        replace[LETTERS["k"]] = apply("sum", apply("exp", apply("sub", w, apply("max", w))))
     left, right = substitute((rule.left, rule.right), replace)
     assert all(holds(condition, {name: replace.get(v, v) for name, v in LETTERS.items()}, ranges(replace.values()))
                for condition in rule.conditions)  # fmt: skip
@@ -92,6 +97,10 @@ def instance(rule: Rule) -> tuple[Expr, Expr]:
 def _provable(rule: Rule, name: str) -> Interval:
     if f"{name} > 0" in rule.conditions or f"{name} != 0" in rule.conditions:
         return Interval(0.5, 2.0)
+    if any(c.startswith(("invertible", "small")) and c.endswith(name) for c in rule.conditions):
+        return Interval(0.5, 2.0)
+    if f"{name} <= 0" in rule.conditions:
+        return Interval(-np.inf, 0.0)
     lo = 0.0 if f"{name} >= 0" in rule.conditions else -np.inf
     return Interval(max(lo, -2.0), 2.0) if f"finite {name}" in rule.conditions else Interval(lo, np.inf)
 
@@ -116,6 +125,22 @@ def test_a_condition_that_is_not_proved_keeps_the_left_side(table: str, rule: Ru
         replace[LETTERS["x"]] = apply("onehot", LETTERS["t"])
     (left,) = substitute((rule.left,), replace)
     assert rule.rewrite(left, ranges((left,))) is None
+
+
+@pytest.mark.parametrize(
+    ("condition", "least", "most", "proved"),
+    [
+        ("invertible k", 1e-37, 1e37, True), ("invertible k", 1e-39, 1.0, False), ("invertible k", 1.0, 3e38, False),
+        ("invertible square k", 1e-18, 1e18, True), ("invertible square k", 1e-20, 1.0, False),
+        ("invertible square k", 1.0, 1e20, False), ("small x", -1e9, 1e9, True), ("small x", 0.0, 1e10, False),
+        ("small x", -1e10, 0.0, False), ("k >= 1", 1.0, 9.0, True), ("k >= 1", 0.9, 9.0, False),
+        ("x <= 0", -9.0, 0.0, True), ("x <= 0", -9.0, 1e-9, False),
+    ],
+)  # fmt: skip
+def test_conditions_of_what_float32_holds(condition: str, least: float, most: float, proved: bool) -> None:
+    letter = next(word for word in condition.split() if word in LETTERS)
+    meaning = {letter: var("v", LETTERS[letter].type, Interval(least, most))}
+    assert holds(condition, meaning, {}) == proved
 
 
 @pytest.mark.parametrize("guard", ["1 - p + 1e-8", "1e-14 + (p - 1)", "p - 1 - 1e-14"])

@@ -57,7 +57,10 @@ def verify(program: Program) -> None:
             row.add(step_.out)
         use([r.arg for r in phase.reductions if not r.follow] + [s.value for s in phase.stores], sample | row)
         for reduction in (r for r in phase.reductions if r.follow):
-            follow_in_time(program, reduction, sample | {r.out for r in phase.reductions if r.op.name == "max"})
+            assert reduction.follow is not None
+            use([reduction.follow.degree], sample)
+            ends = ("max", "min") if reduction.follow.restarts else ("max",)
+            follow_in_time(program, reduction, sample | {r.out for r in phase.reductions if r.op.name in ends})
         for reduction in phase.reductions:
             assert reduction.op.name in ("sum", "max", "min")
             define(reduction.out)
