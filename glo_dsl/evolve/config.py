@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
 from glo_dsl.errors import GloError, did_you_mean
+from glo_dsl.evolve.presets import PRESETS
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Config:
         if self.rates not in ("scaled", "task"):
             raise GloError(f"rates is {self.rates!r}", hint="it is scaled or task")
         shares = (0.0, *self.rungs)
-        if not self.rungs or self.rungs[-1] != 1 or any(a >= b for a, b in zip(shares, shares[1:])):
+        if not self.rungs or self.rungs[-1] != 1 or any(a >= b for a, b in pairwise(shares)):
             raise GloError(f"rungs are {list(self.rungs)}", hint="rising shares of the training, the last of them 1")
         if not 0 < self.keep <= 1:
             raise GloError(f"keep is {self.keep:g}", hint="the share that goes on after a rung: above 0, at most 1")
@@ -116,9 +118,38 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise GloError(f"{path} is no TOML: {error}") from None
 
 
-def overridden(config: Config, **given: Any) -> Config:
-    """The configuration with what was given in the place of its values; None gives nothing."""
-    return replace(config, **{name: value for name, value in given.items() if value is not None})
+def separated(
+    toml: Mapping[str, Any], settings: Sequence[tuple[str, Any]], strategy: str | None, options: Mapping[str, Any],
+    given: Mapping[str, Any],
+) -> dict[str, Any]:  # fmt: skip
+    """Settings from all sides in one table: what is said later in the argument list comes before what is said earlier.
+
+    A name in `settings` that is none of a search is an option of the strategy.
+    """
+    known = {f.name for f in fields(Config)}
+    found = dict(toml)
+    tables = {name: dict(found.pop(name, {})) for name in ("task_options", "strategy_options")}
+    for name, value in settings:
+        if name in known:
+            found[name] = value
+        else:
+            tables["strategy_options"][name] = value
+    tables["strategy_options"] |= options
+    tables["task_options"] |= given.get("task_options", {})
+    found |= {name: value for name, value in given.items() if name != "task_options"}
+    if strategy is not None:
+        found["strategy"] = strategy
+    return found | tables
+
+
+def configured(space: str, loss: str, found: Mapping[str, Any]) -> Config:
+    """The configuration of a search in a text, with what its strategy sets where nothing is said.
+
+    Raises:
+        GloError: a setting that there is not, or a value that makes no sense.
+    """
+    preset = PRESETS.get(str(found.get("strategy", "islands")), {})
+    return from_json({"space": space, "loss": loss, **preset, **found})
 
 
 def _at_least(name: str, value: int, least: int) -> None:

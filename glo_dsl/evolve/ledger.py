@@ -11,6 +11,7 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from glo_dsl.errors import GloError
@@ -224,7 +225,7 @@ def _units(missing: Sequence[Request], schedule: Schedule) -> list[dict[str, Any
     """Requests in parts of nearly equal size."""
     count = -(-len(missing) * len(schedule.seeds) // MODELS)
     ends = [len(missing) * n // max(count, 1) for n in range(count + 1)]
-    return [_unit(missing[a:b], schedule) for a, b in zip(ends, ends[1:]) if a < b]
+    return [_unit(missing[a:b], schedule) for a, b in pairwise(ends) if a < b]
 
 
 def _unit(requests: Sequence[Request], schedule: Schedule) -> dict[str, Any]:

@@ -45,6 +45,7 @@ class Entry:
     loss: Loss
     complexity: int
     result: Result
+    genotype: Expr | None = None
 
     @property
     def validation(self) -> float:
@@ -83,7 +84,7 @@ def verified(search: Search, leaders: Sequence[Finalist]) -> Outcome:
         with_rates += [(f, _grid(search, f)) for f in tuned]
     order = [with_rates[0], *sorted(with_rates[1:], key=lambda pair: -max(pair[1].accuracy))]
     search.say("fresh seeds on test data")
-    first, *rest = [Entry(f.loss, f.complexity, _fresh(search, f, grid)) for f, grid in order]
+    first, *rest = [Entry(f.loss, f.complexity, _fresh(search, f, grid), f.genotype) for f, grid in order]
     return Outcome(first, tuple(rest), trainings, search.ledger.trainings, tuple(search.counts.items()))
 
 
@@ -103,7 +104,7 @@ def _grid(search: Search, finalist: Finalist) -> Grid:
         schedule = Schedule(search.config.seeds("rate"), search.steps[-1:])
         return [m.fitness or 0.0 for m in search.ledger.evaluate("rates", requests, schedule)]
 
-    return grid_of(judge, finalist.loss.name, finalist.rate)
+    return grid_of(judge, finalist.rate)
 
 
 def _fresh(search: Search, finalist: Finalist, grid: Grid) -> Result:
@@ -118,7 +119,11 @@ def _fresh(search: Search, finalist: Finalist, grid: Grid) -> Result:
 def _tuned(search: Search, finalist: Finalist, rate: float) -> Finalist | None:
     """The finalist with constants by CMA-ES, a coefficient on every node if it has none of its own; None where nothing
     is to be tuned, or nothing tuned can be trained."""
-    loss = finalist.loss if finalist.loss.params else _with_coefficients(search, finalist)
+    loss, genotype = finalist.loss, finalist.genotype
+    if genotype is not None and search.space is not None and loss.params == search.space.loss.params:
+        (simple,) = simplify([genotype])
+        genotype, params = with_coefficients(simple)  # as GLO has it
+        loss = replace(search.space.fill(genotype, params), name=loss.name)
     names = [p.name for p in loss.params]
     if not names:
         return None
@@ -142,15 +147,7 @@ def _tuned(search: Search, finalist: Finalist, rate: float) -> Finalist | None:
     if verdict.reason is not None:
         return None
     name = f"{finalist.loss.name}_tuned"
-    return Finalist(replace(best, name=name), verdict, rate * unit / verdict.scale, size(best.expr))
-
-
-def _with_coefficients(search: Search, finalist: Finalist) -> Loss:
-    """GLO's: a coefficient on every node of what fills the hole."""
-    if finalist.genotype is None or search.space is None:
-        return finalist.loss
-    (simple,) = simplify([finalist.genotype])
-    return replace(search.space.fill(*with_coefficients(simple)), name=finalist.loss.name)
+    return Finalist(replace(best, name=name), verdict, rate * unit / verdict.scale, size(best.expr), genotype)
 
 
 def _fitness(measured: Measured | None) -> float | None:

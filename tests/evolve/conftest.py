@@ -1,19 +1,22 @@
-"""A task small enough to train on in a test."""
+"""A search small enough for a test."""
 
 from __future__ import annotations
 
-import numpy as np
-import pytest
+from pathlib import Path
+from typing import Any
 
-from glo_dsl.evolve.task import Task, split
+from glo_dsl.evolve.config import Config, configured
+
+GLO = "loss glo(z: real[C], t: class[C]) = let y = softmax(z), x = onehot(t) in -mean(?f(x, y))"
+BLOBS = f"{Path(__file__).parent / 'blobs.py'}:blobs"
+LINE = f"{Path(__file__).parent / 'blobs.py'}:line"
 
 
-@pytest.fixture(scope="session")
-def blobs() -> Task:
-    """Four Gaussian clouds in six dimensions that overlap a little."""
-    generator = np.random.default_rng(7)
-    centres = generator.standard_normal((4, 6)) * 1.2
-    labels = np.repeat(np.arange(4), 60)
-    features = centres[labels] + generator.standard_normal((240, 6))
-    train, validation, test = split(features, labels, seed=1, shares=(0.5, 0.25))
-    return Task("blobs", train, validation, test, classes=4, hidden=8, batch=32, steps=40)
+def small(strategy: str = "islands", space: str = GLO, name: str = "glo", **settings: Any) -> Config:
+    """A configuration for seconds."""
+    usual = {
+        "task": BLOBS, "trainings": 40, "search_seeds": 2, "leader_seeds": 2, "rate_seeds": 2, "tune_seeds": 2,
+        "fresh_seeds": 4, "leaders": 3, "finalists": 1, "tune_generations": 2,
+        "strategy_options": {"population": 12, "generations": 3} if strategy == "islands" else {},
+    }  # fmt: skip
+    return configured(space, name, {"strategy": strategy, **usual, **settings})

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar
+
+import numpy as np
 
 from glo_dsl.errors import GloError, did_you_mean
 from glo_dsl.evolve.space import space_of
+from glo_dsl.evolve.strategies.cmaes import Sampling
+from glo_dsl.evolve.strategies.constants import Constants, Coordinate
+from glo_dsl.evolve.strategies.glo import Glo
+from glo_dsl.evolve.strategies.glo import Settings as GloSettings
 from glo_dsl.evolve.strategies.islands import Islands
 from glo_dsl.evolve.strategies.islands import Settings as IslandSettings
+from glo_dsl.evolve.strategies.taylor import Settings as TaylorSettings
+from glo_dsl.evolve.strategies.taylor import Taylor
 from glo_dsl.evolve.work import Strategy
 from glo_dsl.lang.loss import Loss
 
@@ -21,7 +29,38 @@ def _islands(options: Options, loss: Loss, seed: int, classes: int) -> Strategy:
     return Islands(space_of(loss), settings_of(IslandSettings, options), seed)
 
 
-STRATEGIES: dict[str, Callable[[Options, Loss, int, int], Strategy]] = {"islands": _islands}
+def _glo(options: Options, loss: Loss, seed: int, classes: int) -> Strategy:
+    return Glo(space_of(loss), settings_of(GloSettings, options), seed)
+
+
+def _taylor(options: Options, loss: Loss, seed: int, classes: int) -> Strategy:
+    if not classes:
+        raise GloError("the strategy taylor is for tasks with classes")
+    return Taylor(settings_of(TaylorSettings, options), seed, classes)
+
+
+@dataclass(frozen=True)
+class ConstantSettings:
+    """CMA-ES on the parameters of a loss, from their defaults; its steps are `sigma` times as large as those, or as 1
+    for a default of 0."""
+
+    sigma: float = 0.3
+    population: int = 0
+    generations: int = 30
+
+
+def _constants(options: Options, loss: Loss, seed: int, classes: int) -> Strategy:
+    if not loss.params or loss.holes:
+        raise GloError(f"{loss.name} has no constants to tune", loss.span, "write them as parameters", loss.source)
+    settings = settings_of(ConstantSettings, options)
+    units = [Coordinate(p.name, p.default / (abs(p.default) or 1.0), abs(p.default) or 1.0) for p in loss.params]
+    sampling = Sampling(settings.sigma, settings.population or None)
+    return Constants(loss, units, np.random.default_rng(seed), sampling, settings.generations)
+
+
+STRATEGIES: dict[str, Callable[[Options, Loss, int, int], Strategy]] = {
+    "islands": _islands, "glo": _glo, "taylor": _taylor, "constants": _constants,
+}  # fmt: skip
 
 
 def strategy_named(name: str, options: Options, loss: Loss, seed: int, classes: int) -> Strategy:

@@ -55,7 +55,19 @@ def test_the_first_trees_are_drawn_as_in_the_paper() -> None:
     words, generator = Vocabulary.paper(PAPER.terms), np.random.default_rng(0)
     trees = [random_tree(words, generator, 2) for _ in range(6000)]
     roots = Counter(getattr(getattr(tree, "op", None), "name", str(tree)) for tree in trees)
-    weights = {"log": 3, "sqrt": 2, "square": 1, "add": 1, "sub": 1, "mul": 1, "div": 1, "x": 3, "y": 3, "1": 1, "-1": 1}
+    weights = {
+        "log": 3,
+        "sqrt": 2,
+        "square": 1,
+        "add": 1,
+        "sub": 1,
+        "mul": 1,
+        "div": 1,
+        "x": 3,
+        "y": 3,
+        "1": 1,
+        "-1": 1,
+    }
     total = sum(weights.values())
     names = {str(x): "x", str(y): "y", str(const(1.0)): "1", str(const(-1.0)): "-1"}
     for root, count in roots.items():

@@ -1,0 +1,165 @@
+"""A search in a directory: begun or resumed there, and its results written there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import glo_dsl
+from glo_dsl.errors import GloError
+from glo_dsl.evolve.compare import welch
+from glo_dsl.evolve.config import Config, from_json
+from glo_dsl.evolve.driver import Progress, Search
+from glo_dsl.evolve.evaluator import trainer_of
+from glo_dsl.evolve.executors.executor import Executor
+from glo_dsl.evolve.executors.named import executor_named
+from glo_dsl.evolve.ledger import Ledger
+from glo_dsl.evolve.space import Space
+from glo_dsl.evolve.store.records import Records
+from glo_dsl.evolve.store.study import Study
+from glo_dsl.evolve.tasks.named import task_named
+from glo_dsl.evolve.verify import Entry, Outcome
+from glo_dsl.lang.loss import Param
+from glo_dsl.lang.restate import restated
+from glo_dsl.runtime.standalone import standalone
+
+Report = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where a search computes; its result does not depend on it.
+
+    Attributes: see `executor_named`.
+    """
+
+    executor: str = "in-process"
+    workers: int | None = None
+    time_limit: float | None = None
+    address: str | None = None
+
+    def begin(self, config: Config) -> Executor:
+        """The executor, with trainers of the task.
+
+        Raises:
+            GloError: as `executor_named` does.
+        """
+        factory = trainer_of(config.task, config.task_options)
+        return executor_named(self.executor, self.workers, factory, self.time_limit, self.address)
+
+
+def begin(config: Config, directory: Path, where: Where, report: Report = lambda _: None) -> Outcome:
+    """Runs a search in a new study.
+
+    Raises:
+        GloError: the directory has a study, the configuration makes no sense, or nothing in the space trains.
+        KeyboardInterrupt: what was finished is in the study.
+    """
+    task = task_named(config.task, **config.task_options)  # a mistake is answered before anything is written
+    Search(config, task, _NOWHERE)
+    with where.begin(config) as executor, Study.create(directory, config.as_json()) as study:
+        return _run(config, study, executor, directory, report)
+
+
+def resume(directory: Path, where: Where, report: Report = lambda _: None) -> Outcome:
+    """Goes on with the search of a study, or tells again what it found.
+
+    Raises:
+        GloError: there is no study, another process drives it, or this version would have another history.
+    """
+    with Study.open(directory) as study:
+        config = from_json(study.config())
+        with where.begin(config) as executor:
+            return _run(config, study, executor, directory, report)
+
+
+def _run(config: Config, study: Study, executor: Executor, directory: Path, report: Report) -> Outcome:
+    study.take()
+    task = task_named(config.task, **config.task_options)
+    search = Search(config, task, Ledger(study, executor), report)
+    outcome = search.run()
+    write(outcome, search, directory)
+    return outcome
+
+
+class _Nowhere:
+    """Stands for a book that is never opened."""
+
+    trainings = 0
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(name)
+
+
+_NOWHERE: Any = _Nowhere()
+
+
+def text_of(entry: Entry, space: Space | None, name: str, remark: str = "") -> str:
+    """A finalist as a `.glo` file, in the words of the space where it has a hole."""
+    if space is not None and entry.genotype is not None:
+        extra: tuple[Param, ...] = entry.loss.params[len(space.loss.params) :]
+        return space.text(entry.genotype, extra, remark, name)
+    comment = "".join(f"# {line}\n" for line in remark.splitlines())
+    head, _, rest = restated(entry.loss).partition("(")
+    return f"{comment}{head.split()[0]} {name}({rest}\n"
+
+
+def write(outcome: Outcome, search: Search, directory: Path) -> None:
+    """`best.glo`, its kernel, `front.glo` with all finalists, and the figures behind the table."""
+    best, config = outcome.entries[0], search.config
+    remark = (
+        f"Found by glo search on task {config.task}; train it with a learning rate near {best.result.grid.best:.3g}."
+    )
+    text = text_of(best, search.space, "best", remark)
+    (directory / "best.glo").write_text(text, encoding="utf-8")
+    loss = glo_dsl.loads(text, "best.glo")["best"]
+    (directory / "best_triton.py").write_text(standalone(loss, glo_dsl.__version__), encoding="utf-8")
+    front = [text_of(e, search.space, e.loss.name, _told(e, outcome.baseline)) for e in outcome.entries]
+    (directory / "front.glo").write_text(_joined(front), encoding="utf-8")
+    rows = [_row(e, outcome.baseline) for e in (outcome.baseline, *outcome.entries)]
+    summary = {
+        "task": config.task, "strategy": config.strategy, "trainings": outcome.trainings, "in all": outcome.in_all,
+        "proposals": dict(outcome.counts), "losses": rows,
+    }  # fmt: skip
+    (directory / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+
+
+def _joined(texts: list[str]) -> str:
+    """Files in one, in which what several begin with stands once."""
+    seen: dict[str, None] = {}
+    for text in texts:
+        seen |= dict.fromkeys(part.strip("\n") for part in text.split("\n\n"))
+    return "\n\n".join(seen) + "\n"
+
+
+def _told(entry: Entry, baseline: Entry) -> str:
+    mean, error = entry.result.mean, entry.result.standard_error
+    return f"{mean:.4f} +- {error:.4f} on test data; {baseline.loss.name}: {baseline.result.mean:.4f}"
+
+
+def _row(entry: Entry, baseline: Entry) -> dict[str, Any]:
+    result = entry.result
+    return {
+        "name": result.name, "text": restated(entry.loss), "complexity": entry.complexity,
+        "learning_rate": result.grid.best, "grid": dict(zip(map(str, result.grid.rates), result.grid.accuracy)),
+        "test": result.accuracies, "mean": result.mean, "standard_error": result.standard_error,
+        "welch_p": None if entry is baseline else welch(baseline.result, result),
+    }  # fmt: skip
+
+
+def front_of(directory: Path) -> str:
+    """The text of the finalists of a study that has come to its end.
+
+    Raises:
+        GloError: there is no study, or its search has not come to its end.
+    """
+    records: AbstractContextManager[Records] = Records.open(directory)
+    with records:
+        path = directory / "front.glo"
+        if not path.is_file():
+            raise GloError(f"the search in {directory} has not come to its end", hint=f"glo resume {directory}")
+        return path.read_text(encoding="utf-8")

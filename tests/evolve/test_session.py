@@ -1,0 +1,235 @@
+"""Whole searches: run through, interrupted, killed, resumed, on other workers; they all come to the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import glo_dsl as glo
+from glo_dsl.evolve.config import Config, configured
+from glo_dsl.evolve.driver import Progress
+from glo_dsl.evolve.evaluator import Trainer
+from glo_dsl.evolve.session import Where, begin, front_of, resume
+from glo_dsl.evolve.store.records import Records
+from glo_dsl.evolve.store.study import Study
+from glo_dsl.lang.definitions import losses_of
+from tests.evolve.conftest import BLOBS, GLO, LINE, small
+
+HERE = Where(workers=1)
+
+
+def story(directory: Path) -> list[tuple[str, object]]:
+    with Records.open(directory) as records:
+        return [(event.kind, event.payload) for event in records.events()]
+
+
+def results(directory: Path) -> tuple[str, str]:
+    return (directory / "summary.json").read_text(), (directory / "front.glo").read_text()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A search that nothing disturbed."""
+    directory = tmp_path_factory.mktemp("study") / "whole"
+    begin(small(), directory, HERE)
+    return directory
+
+
+def test_a_search_ends_with_losses_that_read_back(whole: Path) -> None:
+    best, front = glo.load(whole / "best.glo")["best"], glo.load(whole / "front.glo")
+    summary = json.loads((whole / "summary.json").read_text())
+    names = [row["name"] for row in summary["losses"]]
+    assert not best.holes and names[0] == "cross_entropy" and names[1:] == list(front)
+    assert all(len(row["test"]) == 4 for row in summary["losses"]) and summary["losses"][1]["mean"] > 0.7
+    assert front_of(whole) == (whole / "front.glo").read_text()
+    assert (whole / "best_triton.py").is_file()
+
+
+def test_every_candidate_is_in_the_study(whole: Path) -> None:
+    summary = json.loads((whole / "summary.json").read_text())
+    with Records.open(whole) as records:
+        searched = [c for c in records.candidates() if "complexity" in c["origin"]]
+        assert len(searched) == sum(summary["proposals"].values())
+        trained = [c for c in searched if c["verdict"] == ""]
+        assert len(trained) == summary["proposals"]["trained"]
+        assert all(losses_of(c["text"]) for c in searched)
+        assert set(records.work()) == {"done"}
+
+
+@pytest.mark.parametrize("where", [Where(workers=2), Where("processes", 2)], ids=["threads", "processes"])
+def test_other_workers_have_the_same_history(whole: Path, tmp_path: Path, where: Where) -> None:
+    begin(small(), tmp_path / "study", where)
+    assert story(tmp_path / "study") == story(whole)
+    assert results(tmp_path / "study") == results(whole)
+
+
+def test_an_interrupted_search_goes_on_where_it_was(whole: Path, tmp_path: Path) -> None:
+    """Interrupted again and again, at one moment after the other."""
+    directory = tmp_path / "study"
+    stop = _interrupted_every(3)
+    for attempt in range(60):
+        try:
+            if attempt == 0:
+                begin(small(), directory, HERE, stop)
+            else:
+                resume(directory, HERE, stop)
+            break
+        except KeyboardInterrupt:
+            stop = _interrupted_every(3 + attempt)
+    assert attempt > 2
+    assert story(directory) == story(whole) and results(directory) == results(whole)
+
+
+def _interrupted_every(count: int) -> Callable[[Progress], None]:
+    seen = [0]
+
+    def report(_: Progress) -> None:
+        seen[0] += 1
+        if seen[0] == count:
+            raise KeyboardInterrupt
+
+    return report
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+from glo_dsl.evolve.session import Where, begin, resume
+from tests.evolve.conftest import small
+directory = Path(sys.argv[1])
+if (directory / "study.sqlite3").exists():
+    resume(directory, Where(workers=1))
+else:
+    begin(small(), directory, Where(workers=1))
+"""
+
+
+def test_a_killed_search_loses_nothing_and_comes_to_the_same(whole: Path, tmp_path: Path) -> None:
+    """kill -9 at moments that nobody chose; `GLO_KILLS` sets how many, for the long profile."""
+    directory, chance = tmp_path / "study", random.Random(0)
+    command = [sys.executable, "-c", DRIVER, str(directory)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])}
+    for _ in range(int(os.environ.get("GLO_KILLS", "3"))):
+        driver = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        _wait_for_work(directory, driver)
+        time.sleep(chance.random())
+        before = _evaluations(directory)
+        driver.send_signal(signal.SIGKILL)
+        driver.wait()
+        assert before <= _evaluations(directory)  # what was stored once is there
+        if (directory / "summary.json").exists():
+            break
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert story(directory) == story(whole) and results(directory) == results(whole)
+
+
+def _wait_for_work(directory: Path, driver: subprocess.Popen[bytes]) -> None:
+    """Until the driver has taken the study; it may also have come to its end."""
+    for _ in range(600):
+        if driver.poll() is not None:
+            return
+        if (directory / "study.sqlite3").exists():
+            with Records.open(directory) as records:
+                if records.driver().owner is not None and records.driver().owner.pid == driver.pid:
+                    return
+        time.sleep(0.05)
+
+
+def _evaluations(directory: Path) -> set[tuple[object, ...]]:
+    if not (directory / "study.sqlite3").exists():
+        return set()
+    with Records.open(directory) as records:
+        return {(e["seed"], e["rung"], e["fitness"], c["text"]) for c in records.candidates() for e in c["evaluations"]}
+
+
+def test_a_finished_search_tells_it_again_without_training(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = results(whole)
+    monkeypatch.setattr(Trainer, "evaluate", lambda *_: pytest.fail("trained again"))
+    resume(whole, HERE)
+    assert results(whole) == before
+
+
+def test_another_history_is_refused(tmp_path: Path) -> None:
+    config = small(trainings=10)
+    begin(config, tmp_path / "a", HERE)
+    with Study.open(tmp_path / "a") as study:
+        study._database._connection.execute("UPDATE meta SET value = json_set(value, '$.seed', 5) WHERE key = 'config'")
+    with pytest.raises(glo.GloError, match="another history"):
+        resume(tmp_path / "a", HERE)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "options"),
+    [
+        ("glo", {"population": 12, "elites": 2, "generations": 2, "samples": 4, "sample_generations": 1}),
+        ("taylor", {"population": 6, "generations": 2, "order": 2, "invariant": "exact"}),
+    ],
+)
+def test_the_presets_of_the_papers_run_to_their_end(strategy: str, options: dict[str, object], tmp_path: Path) -> None:
+    outcome = begin(small(strategy, strategy_options=options, trainings=1000), tmp_path / "study", HERE)
+    assert outcome.entries and outcome.baseline.result.mean > 0.7
+    assert dict(outcome.counts)["trained"] > 0
+
+
+def test_constants_are_tuned(tmp_path: Path) -> None:
+    text = "loss f(z: real[C], t: class[C]; k = 0.5, e = 1) = -k * log_softmax(z)[t] + e * sum(softmax(z)^2)"
+    config = small("constants", text, "f", strategy_options={"population": 4, "generations": 2}, trainings=100)
+    outcome = begin(config, tmp_path / "study", HERE)
+    best = glo.load(tmp_path / "study" / "best.glo")["best"]
+    assert set(best.defaults) == {"k", "e"} and outcome.entries[0].result.mean > 0.5
+
+
+def test_regression(tmp_path: Path) -> None:
+    text = "loss glo(p: real, y: real) = ?f(p - y)"
+    outcome = begin(small(space=text, task=LINE), tmp_path / "study", HERE)
+    assert outcome.baseline.loss.name == "squared_error" and outcome.baseline.result.mean > 0.9
+    assert outcome.entries[0].result.mean > 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "task", "message"),
+    [
+        ("loss f(p: real, y: real) = ?f(p, y)", BLOBS, "must take logits"),
+        ("loss f(z: real[C], t: class[C]) = ?f(z[t])", LINE, "must take two numbers"),
+        ("loss f(z: real[C], t: class[C]) = z[t]", BLOBS, "has no hole"),
+        (GLO.replace("glo", "f"), "nothing", "unknown task nothing"),
+    ],
+)
+def test_mistakes_write_nothing(text: str, task: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(glo.GloError, match=message):
+        begin(configured(text, "f", {"task": task}), tmp_path / "study", HERE)
+    assert not (tmp_path / "study").exists()
+
+
+def test_one_that_raises_does_not_spoil_its_neighbours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Trainer.evaluate
+
+    def evaluate(self: Trainer, payload: dict[str, list[dict[str, str]]]) -> dict[str, object]:
+        if any("sqrt" in job["text"] for job in payload["jobs"]):
+            raise ValueError("no square roots here")
+        return whole(self, payload)
+
+    monkeypatch.setattr(Trainer, "evaluate", evaluate)
+    outcome = begin(small(), tmp_path / "study", HERE)
+    counts = dict(outcome.counts)
+    assert counts["failed"] > 0 and counts["trained"] > 0
+    with Records.open(tmp_path / "study") as records:
+        reasons = {u.reason for n in range(20) for u in records.units(n) if u.state == "failed"}
+    assert any("no square roots here" in reason for reason in reasons)
+
+
+def test_seeds_of_different_purposes_never_meet() -> None:
+    for seed in (0, 1, 7):
+        config = Config(GLO, "glo", seed=seed)
+        used = [s for p in ("search", "leader", "tune", "rate", "fresh") for s in config.seeds(p)]  # type: ignore[arg-type]
+        assert len(used) == len(set(used))
