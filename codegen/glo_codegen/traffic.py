@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from glo_codegen.plan import Plan, plan_of, recomputing
 from glo_codegen.program import LOSS, Input, Load, Program, Rate, grad
+from glo_codegen.waits import Spelling, waits
 
 BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 """Those of an element, by the dtype of the real inputs."""
@@ -62,7 +63,7 @@ def minimum(program: Program, dtype: str) -> int:
 
 
 def emit_traffic(program: Program, dtype: str) -> str:
-    """The same as a table for people.
+    """The same as a table for people, and what each pass of the streaming kernel waits for.
 
     >>> print(emit_traffic(program, "bfloat16"))  # doctest: +SKIP
     family     phase  ends with         reads  writes  bytes
@@ -81,7 +82,21 @@ def emit_traffic(program: Program, dtype: str) -> str:
     widths = [max(len(row[n]) for row in rows) for n in range(5)]
     per = "element of [rows, classes]" if any(i.rate == Rate.CLASS for i in program.inputs) else "row"
     lines = ["  ".join([*(cell.ljust(width) for cell, width in zip(row, widths)), row[5]]).rstrip() for row in rows]
-    return f"{program.name}, {dtype}: bytes per {per}; the least is {least}\n" + "\n".join(lines) + "\n"
+    head = f"{program.name}, {dtype}: bytes per {per}; the least is {least}"
+    return "\n".join([head, *lines, *_reasons(program.walked or program)]) + "\n"
+
+
+def _reasons(streaming: Program) -> Iterator[str]:
+    """Why the row is read once more, for every pass after the first."""
+    if not any(i.rate == Rate.CLASS for i in streaming.inputs):
+        return
+    spelling = Spelling(streaming)
+    yield ""
+    for wait in waits(streaming):
+        shared = ", of shared inputs only" if wait.shared else ""
+        yield f"streaming phase {wait.phase + 1}{shared}, for {', '.join(wait.outputs)}"
+        if wait.chain:
+            yield f"  waits for {' -> '.join(map(spelling.reduction, wait.chain))}"
 
 
 def _times(names: Iterable[str]) -> str:
