@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
 from glo_dsl.errors import GloError
 from glo_dsl.evolve.store.process import Process, this_process
@@ -20,7 +20,7 @@ from glo_dsl.evolve.store.rows import Evaluation
 from glo_dsl.evolve.store.study import Study
 from tests.evolve.store.conftest import Clock
 
-LEASE, MOST = 30, 2
+LEASE = 30
 HERE = this_process()
 PROCESSES = {
     "alive": HERE,
@@ -28,7 +28,8 @@ PROCESSES = {
     "far": Process("far", "another machine", 7, "1"),
     "worker": Process("far", "another machine", 8, "1"),  # never takes the study
 }
-WHO = st.sampled_from(sorted(PROCESSES))
+WHO = st.sampled_from(["worker", "alive", "dead", "far"])
+MOST = st.integers(1, 2)  # failures of a unit
 DRIVERS = st.sampled_from(["alive", "dead", "far"])
 EVALUATIONS = st.lists(
     st.tuples(st.sampled_from([b"x", b"y", b"z"]), st.integers(0, 2), st.sampled_from([None, 0.25, 0.5])), max_size=3
@@ -71,14 +72,14 @@ class Model:
     def held(self) -> bool:
         return self.holder is not None and self.holder != "dead" and self.now < self.until
 
-    def went_wrong(self, unit: Work) -> None:
+    def went_wrong(self, unit: Work, most: int) -> None:
         unit.failures += 1
-        unit.state = "failed" if unit.failures >= MOST else "queued"
+        unit.state = "failed" if unit.failures >= most else "queued"
 
-    def expire(self) -> None:
+    def expire(self, most: int) -> None:
         for unit in self.units.values():
             if unit.state == "leased" and unit.until <= self.now:
-                self.went_wrong(unit)
+                self.went_wrong(unit, most)
 
 
 class Machine(RuleBasedStateMachine):
@@ -93,6 +94,12 @@ class Machine(RuleBasedStateMachine):
         for who in ("dead", "far", "worker"):
             self.studies[who] = Study.open(self.place, self.clock, PROCESSES[who])
         self.records = Records.open(self.place)
+
+    @initialize(count=st.integers(0, 3))
+    def start(self, count: int) -> None:
+        self.take("alive")
+        if count:
+            self.begin("alive", count)
 
     def teardown(self) -> None:
         self.records.check()
@@ -154,14 +161,14 @@ class Machine(RuleBasedStateMachine):
             self.model.units[number] = Work()
         self.model.events += 1
 
-    @rule(who=WHO, seconds=st.integers(1, 40), target=claims)
-    def claim(self, who: str, seconds: int) -> Any:
+    @rule(who=WHO, seconds=st.integers(1, 40), most=MOST, target=claims)
+    def claim(self, who: str, seconds: int, most: int) -> Any:
         if self.refused(who):
             with pytest.raises(GloError, match="no longer"):
-                self.studies[who].claim(who, seconds, MOST)
+                self.studies[who].claim(who, seconds, most)
             return multiple()
-        self.model.expire()
-        got = self.studies[who].claim(who, seconds, MOST)
+        self.model.expire(most)
+        got = self.studies[who].claim(who, seconds, most)
         queued = [number for number, unit in self.model.units.items() if unit.state == "queued"]
         if not queued:
             assert got is None
@@ -172,14 +179,14 @@ class Machine(RuleBasedStateMachine):
         assert got is not None and (got.id, got.attempt, got.owner) == (min(queued), unit.attempt, who)
         return got.id, got.attempt
 
-    @rule(who=WHO)
-    def expire(self, who: str) -> None:
+    @rule(who=WHO, most=MOST)
+    def expire(self, who: str, most: int) -> None:
         if self.refused(who):
             with pytest.raises(GloError, match="no longer"):
-                self.studies[who].expire(MOST)
+                self.studies[who].expire(most)
             return
-        self.studies[who].expire(MOST)
-        self.model.expire()
+        self.studies[who].expire(most)
+        self.model.expire(most)
 
     @rule(who=WHO, claimed=claims, seconds=st.integers(1, 40))
     def extend(self, who: str, claimed: tuple[int, int], seconds: int) -> None:
@@ -193,11 +200,11 @@ class Machine(RuleBasedStateMachine):
         if unit:
             unit.state = "queued"
 
-    @rule(who=WHO, claimed=claims)
-    def fail(self, who: str, claimed: tuple[int, int]) -> None:
-        unit = self.change(who, claimed, lambda study: study.fail(*claimed, "went wrong", MOST))
+    @rule(who=WHO, claimed=claims, most=MOST)
+    def fail(self, who: str, claimed: tuple[int, int], most: int) -> None:
+        unit = self.change(who, claimed, lambda study: study.fail(*claimed, "went wrong", most))
         if unit:
-            self.model.went_wrong(unit)
+            self.model.went_wrong(unit, most)
 
     def change(self, who: str, claimed: tuple[int, int], write: Any) -> Work | None:
         """The unit, if it is leased to the attempt that `who` shows, and so may be changed."""
