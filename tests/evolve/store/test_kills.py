@@ -6,34 +6,36 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import random
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from glo_dsl.evolve.store.records import Records
 from glo_dsl.evolve.store.study import Study
-from tests.evolve.store.writer import NO_LIMIT, SEEDS, UNITS, evaluations
+from tests.evolve.store.writer import NO_LIMIT, SEEDS, UNITS, evaluations, write
 
-KILLS = int(os.environ.get("GLO_KILLS", "4"))
-WRITER = Path(__file__).parent / "writer.py"
+KILLS = int(os.environ.get("GLO_KILLS", "10"))
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["tests.evolve.store.writer"])
 
 
 class Writer:
     def __init__(self, study: Path, notes: Path) -> None:
         self.notes = notes
-        self.process = subprocess.Popen([sys.executable, WRITER, study, notes], stderr=subprocess.PIPE)
+        # forked off a process that has imported what there is to import, and has nothing open
+        self.process = PROCESSES.Process(target=write, args=(str(study), str(notes)))
+        self.process.start()
 
     def is_busy(self) -> bool:
         return self.notes.exists() and self.notes.stat().st_size > 500
 
     def kill(self) -> None:
         self.process.kill()
-        _, said = self.process.communicate()
-        assert self.process.returncode == -9, said.decode()  # it was still at work, and had nothing to complain of
+        self.process.join()
+        assert self.process.exitcode == -9  # it was still at work, and had nothing to complain of
 
 
 def promised(notes: Path) -> tuple[dict[tuple[str, int], float], dict[int, Any]]:
@@ -55,7 +57,7 @@ def test_no_kill_takes_what_was_promised(tmp_path: Path) -> None:
             writers.append(Writer(place, tmp_path / f"notes {kill} {len(writers)}"))
         deadline = time.monotonic() + 60
         while not all(writer.is_busy() for writer in writers):
-            assert time.monotonic() < deadline and all(writer.process.poll() is None for writer in writers)
+            assert time.monotonic() < deadline and all(writer.process.is_alive() for writer in writers)
             time.sleep(0.002)
         time.sleep(chance.random() * 0.03)
         one = writers.pop(chance.randrange(2))

@@ -1,7 +1,7 @@
-"""A process that drives a study if nobody else does, works on it otherwise, and writes down what it was promised.
+"""A process that drives a study if nobody else does, works on it otherwise, and notes what it was promised.
 
-python writer.py DIRECTORY NOTES: it goes on until it is killed. A line of NOTES, written after the call has returned,
-is an evaluation (class, seed, fitness) or an event (n, payload) that must not be lost from then on.
+A line of its notes, written after the call has returned, is an evaluation (class, seed, fitness) or an event
+(n, payload) that must not be lost from then on.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import sys
 from collections.abc import Iterator
 
 from glo_dsl.errors import GloError
@@ -48,7 +47,8 @@ def drive(study: Study, notes: int) -> None:
     study.begin(generation, {"generation": generation}, candidates, payloads(generation))
 
 
-def main(directory: str, path: str) -> None:
+def write(directory: str, path: str) -> None:
+    """Goes on until it is killed."""
     notes = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     drives = False
     with Study.open(directory) as study:
@@ -64,7 +64,3 @@ def main(directory: str, path: str) -> None:
                 work(study, unit, notes)
             elif drives:
                 drive(study, notes)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
