@@ -91,7 +91,7 @@ class TestHealthyWorkers:
         assert list(executor.finished(5.0)) == []
 
     def test_a_wait_ends_and_what_is_late_comes_later(self, executor: Executor, tmp_path: Path) -> None:
-        executor.submit(1, {"do": "until", "mark": str(tmp_path / "go")})
+        executor.submit(1, {"do": "until", "value": str(tmp_path / "go")})
         assert list(executor.finished(0.05)) == []
         assert list(executor.finished(0.0)) == []
         (tmp_path / "go").touch()
