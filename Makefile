@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test lint types layers check clusters bench clean
+.PHONY: demo test lint types layers check clusters ray bench clean
 
 demo: $(STAMP)
 	$(BIN)/glo search examples/glo.glo --task digits --out glo-out/digits --overwrite
@@ -42,6 +42,16 @@ $(NEXT)/.installed: $(STAMP)
 
 clusters: $(NEXT)/.installed
 	GLO_TRITON=$(abspath $(NEXT)) $(BIN)/pytest -q tests/codegen/test_triton_clusters.py
+
+# Ray is large, and few need it: the tests of the executor on a cluster, one of two nodes, run with one beside.
+RAY := .venv/ray
+
+$(RAY)/.installed: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --target $(RAY) 'ray>=2.50'
+	touch $@
+
+ray: $(RAY)/.installed
+	PYTHONPATH=$(abspath $(RAY)) $(BIN)/pytest -q tests/evolve/executors -k ray
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/cpu.py --out benchmarks/results/cpu.json

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import runpy
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,3 +62,10 @@ def test_a_library_that_is_missing_is_named(
     with pytest.raises(GloError) as error:
         executor_named(name, 1, Workload)
     assert error.value.hint == f"pip install 'glo-dsl[{extra}]'"
+
+
+def test_the_example_of_the_manual_runs(tmp_path: Path) -> None:
+    page = Path(__file__).parents[3] / "docs" / "search-executors.md"
+    (block,) = re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), re.M | re.S)
+    (tmp_path / "block.py").write_text(block)
+    assert runpy.run_path(str(tmp_path / "block.py"))["results"] == {n: n**3 for n in range(5)}

@@ -80,6 +80,11 @@ class Workload:
                 return os.getpid(), threading.get_ident(), self.attempts
             case "surroundings":
                 return ENVIRONMENT
+            case "sum":
+                import torch
+
+                generator = torch.Generator().manual_seed(value)
+                return torch.randn(200_000, generator=generator).exp().sum().item()
             case "threads":
                 import torch
 
