@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test lint types layers check clusters clang bench clean
+.PHONY: demo test lint types layers check clusters clang ray bench clean
 
 demo: $(STAMP)
 	$(BIN)/glo search examples/glo.glo --task digits --out glo-out/digits --overwrite
@@ -55,6 +55,16 @@ clang: $(CLANG)/clang
 	PATH=$(abspath $(CLANG)):$$PATH CC=clang PYTHONHASHSEED=0 $(BIN)/pytest -q -n auto --dist worksteal \
 	  tests/codegen/test_c.py tests/ir/test_accuracy_in_c.py tests/ir/test_operators_in_c.py \
 	  tests/runtime/test_build_c.py tests/runtime/test_edges.py tests/runtime/test_bundle.py tests/runtime/test_layout.py
+
+# Ray is large, and few need it: the tests of the executor on a cluster, one of two nodes, run with one beside.
+RAY := .venv/ray
+
+$(RAY)/.installed: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --target $(RAY) 'ray>=2.50'
+	touch $@
+
+ray: $(RAY)/.installed
+	PYTHONPATH=$(abspath $(RAY)) $(BIN)/pytest -q tests/evolve/executors -k ray
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/cpu.py --out benchmarks/results/cpu.json

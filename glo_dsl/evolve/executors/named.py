@@ -20,7 +20,8 @@ def executor_named(
         workers: how many units are worked at a time; by default one for each core, of the cluster where it is Ray.
         factory: makes the evaluator of each worker.
         time_limit: seconds a unit may take, after which its worker is killed; making the evaluator does not count.
-        address: of a Ray cluster that runs, such as "auto" or "ray://host:10001"; without one, Ray is started here.
+        address: of a Ray cluster that runs, such as "host:6379", or "auto" on one of its machines; without one, Ray is
+            started here.
         retries: how often a unit whose worker died is begun again. One that raised, or took too long, is not.
 
     Raises:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import time
 from typing import Any
 
@@ -114,11 +115,19 @@ def _ray() -> Any:
 
 
 def _connect(ray: Any, address: str | None, workers: int | None) -> None:
-    here = {"num_cpus": workers, "include_dashboard": False} if address is None else {"address": address}
+    if address is None:
+        ray.init(num_cpus=workers, include_dashboard=False, **_QUIET)
+        return
+    host, _, port = address.rpartition("://")[2].rpartition(":")
     try:
-        ray.init(log_to_driver=False, logging_level=logging.ERROR, **here)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise GloError(f"no Ray cluster at {address or 'this machine'}: {error}") from error
+        if port.isdecimal():  # Ray would try for five minutes, then end the process
+            socket.create_connection((host, int(port)), timeout=10).close()
+        ray.init(address=address, **_QUIET)
+    except (OSError, OverflowError, ValueError, RuntimeError, SystemExit) as error:
+        raise GloError(f"no Ray cluster at {address}: {error}", hint="`ray status` there shows its address") from error
+
+
+_QUIET = {"log_to_driver": False, "logging_level": logging.ERROR}
 
 
 def _why(error: Exception) -> str:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from glo_dsl import GloError
 from glo_dsl.evolve.executors.executor import Executor, Finished
+from glo_dsl.evolve.executors.named import executor_named
 from tests.evolve.executors.kinds import every, killable
 from tests.evolve.executors.workload import Workload, dying, failing, slowly, with_torch
 
@@ -91,7 +92,7 @@ class TestHealthyWorkers:
         assert list(executor.finished(5.0)) == []
 
     def test_a_wait_ends_and_what_is_late_comes_later(self, executor: Executor, tmp_path: Path) -> None:
-        executor.submit(1, {"do": "until", "mark": str(tmp_path / "go")})
+        executor.submit(1, {"do": "until", "value": str(tmp_path / "go")})
         assert list(executor.finished(0.05)) == []
         assert list(executor.finished(0.0)) == []
         (tmp_path / "go").touch()
@@ -140,6 +141,14 @@ class TestWorkers:
     def test_workers_compute_in_one_thread(self, make: Make) -> None:
         (unit,) = results(make(with_torch, 1), {1: {"do": "threads"}}).values()
         assert unit.result[:2] == (1, 0.0)
+
+
+def test_results_do_not_depend_on_how_many_workers_there_are() -> None:
+    found = []
+    for workers in (1, 2, 5):
+        with executor_named("in-process", workers, with_torch) as executor:
+            found.append(results(executor, {n: {"do": "sum", "value": n} for n in range(10)}))
+    assert found[0] == found[1] == found[2] and len({unit.result for unit in found[0].values()}) == 10
 
 
 @killable

@@ -35,14 +35,14 @@ def _tear() -> None:
 
 
 class Workload:
-    """`{"do": what, "value": any, "mark": path}`; every attempt leaves a file at its mark, or waits for one."""
+    """`{"do": what, "value": any, "mark": path}`; every attempt leaves a file in the folder `mark`."""
 
     def __init__(self) -> None:
         self.attempts = 0
 
     def evaluate(self, payload: dict[str, Any]) -> Any:
         self.attempts += 1
-        tried = 0 if payload["do"] == "until" else _marked(payload.get("mark"))
+        tried = _marked(payload.get("mark"))
         value = payload.get("value")
         match payload["do"]:
             case "value":
@@ -65,7 +65,7 @@ class Workload:
                     os.kill(os.getpid(), signal.SIGKILL)
                 return value
             case "until":
-                while not os.path.exists(payload["mark"]):
+                while not os.path.exists(value):
                     time.sleep(0.01)
             case "hang":
                 time.sleep(1000)
@@ -80,6 +80,11 @@ class Workload:
                 return os.getpid(), threading.get_ident(), self.attempts
             case "surroundings":
                 return ENVIRONMENT
+            case "sum":
+                import torch
+
+                generator = torch.Generator().manual_seed(value)
+                return torch.randn(200_000, generator=generator).exp().sum().item()
             case "threads":
                 import torch
 
