@@ -78,7 +78,7 @@ def main() -> None:
         task = task_named(name)
         found = torch.stack([trained(task, rates, seed) for seed in range(SEEDS)])  # [seeds, rates]
         means, errors = found.mean(0).tolist(), (found.std(0) / SEEDS**0.5).tolist()
-        best = max(range(len(GRID)), key=lambda n: means[n])  # noqa: B023
+        best = max(range(len(GRID)), key=lambda n: means[n])
         figures[name] = {"mean": means, "standard_error": errors, "best": GRID[best], "recipe": task.recipe.rate}
         print(f"{name}: best {GRID[best]:g} with {means[best]:.4f}, the recipe has {task.recipe.rate:g}", flush=True)
         for rate, mean, error in zip(GRID, means, errors):
