@@ -16,7 +16,7 @@ from glo_dsl.evolve.tasks.task import Recipe, Task
 Problem = tuple[str, str]
 """What is wrong, and what would be right."""
 
-_SAMPLES = 4
+_SAMPLES = 2
 """In the batch that models are tried on: more than one, for batch normalisation."""
 
 
@@ -158,23 +158,23 @@ def _augment(task: Task) -> Iterator[Problem]:
 
 
 def _model(task: Task) -> Iterator[Problem]:
-    with torch.random.fork_rng(devices=[]):
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
         try:
             networks = [_seeded(task, seed) for seed in (0, 0, 1)]
         except Exception as error:
             yield f"model failed: {_said(error)}", "model is a function without arguments that makes a network"
             return
-        yield from _network(task, networks[0])
+        if not isinstance(networks[0], nn.Module):
+            yield f"model makes {_kind(networks[0])}", "it makes a torch.nn.Module"
+            return
         states = [network.state_dict() for network in networks[:2]]
         if states[0].keys() != states[1].keys() or any(not torch.equal(states[0][k], states[1][k]) for k in states[0]):
             yield "model has other weights for the same seed", "draw them from PyTorch's global generator"
+        yield from _network(task, networks[0])
         yield from _stacked(task, networks[1:])
 
 
 def _network(task: Task, network: nn.Module) -> Iterator[Problem]:
-    if not isinstance(network, nn.Module):
-        yield f"model makes {_kind(network)}", "it makes a torch.nn.Module"
-        return
     trained = [p for p in network.parameters() if p.requires_grad]
     if not trained:
         yield "model has nothing to train", "a network has parameters"

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 def perceptron(features: int, hidden: int, outputs: int) -> nn.Module:
     """One hidden layer of tanh units. [batch, features] to [batch, outputs].
 
+    >>> import torch
     >>> perceptron(64, 32, 10)(torch.zeros(5, 64)).shape
     torch.Size([5, 10])
     """

@@ -55,7 +55,7 @@ def digits_cnn(seed: int = 0, fraction: float = 1.0) -> Task:
 
 def wine(seed: int = 0, fraction: float = 1.0) -> Task:
     """178 wines of three growers, by 13 chemical measurements."""
-    recipe = Recipe(rate=1.0, batch=32, steps=100)
+    recipe = Recipe(rate=0.5, batch=32, steps=100)
     return _task("wine", "load_wine", seed, fraction, 3, partial(perceptron, 13, 16, 3), recipe)
 
 
