@@ -183,7 +183,9 @@ def test_the_answer_is_the_mean_or_the_best() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_it_comes_nearer_than_random_constants(seed: int) -> None:
     judge, loss = Judge(), polynomial(3)
-    generations = [[t.fitness or 0 for t in told] for _, told in run(Taylor(Settings(population=10), seed, 4), judge, 60)]
+    generations = [
+        [t.fitness or 0 for t in told] for _, told in run(Taylor(Settings(population=10), seed, 4), judge, 60)
+    ]
     drawn = [judge(at(loss, v)).fitness or 0 for v in np.random.default_rng(seed).normal(0, 1.2, (600, 8))]
     assert max(map(max, generations)) > max(drawn)
     assert np.mean(generations[-10:]) > np.mean(drawn) + 0.05
