@@ -49,6 +49,12 @@ class Judge:
         return np.asarray(scaled / np.linalg.norm(scaled), dtype=np.float64)
 
 
+def hashed(loss: Loss) -> Told:
+    """A fitness that follows from the loss and says nothing about it; some fail, some are below 0."""
+    number = loss.expr.digest[0] + sum(hash(p.default) % 251 for p in loss.params)
+    return Told(None, "failed") if number % 5 == 0 else Told(number % 256 / 255 - 0.1)
+
+
 def run(
     strategy: Strategy, judge: Callable[[Loss], Told], generations: int = 10**6
 ) -> list[tuple[Sequence[Proposal], list[Told]]]:
