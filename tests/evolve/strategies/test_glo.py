@@ -150,6 +150,13 @@ def test_untrained_trees_have_fitness_zero_and_are_counted_by_reason() -> None:
     assert search.counts.keys() == reasons | {"asked", "known"} and search.counts.total() == 200
 
 
+def test_a_first_generation_has_about_seven_trees_to_train_of_which_three_are_finite() -> None:
+    judge = Judge()
+    first = [Glo(PAPER, Settings(), seed).ask() for seed in range(30)]
+    assert 6 < np.mean([len(asked) for asked in first]) < 8
+    assert 2.5 < np.mean([sum(judge(p.loss).fitness is not None for p in asked) for asked in first]) < 3.5
+
+
 def test_what_a_hole_need_not_mention() -> None:
     """The loss around this hole depends on z and t by itself."""
     search = small(0, MARGIN)
@@ -199,9 +206,11 @@ def winner_of(tree: Expr, **changes: object) -> Glo:
 
 def test_the_winner_gets_a_coefficient_at_every_node_from_ones() -> None:
     tree = apply("mul", apply("mul", apply("log", y), x), const(-2.0))
-    asked = winner_of(tree, samples=400).ask()
+    search = winner_of(tree, samples=400)
+    asked = search.ask()
     assert all(p.parents == (5,) and p.origin == "sample" and len(p.loss.params) == 6 == size(tree) for p in asked)
     values = np.array([list(p.loss.defaults.values()) for p in asked])
+    assert search.constants is not None and search.constants.search.sampling.active is False
     literal = int(np.argmin(values.mean(0)))
     np.testing.assert_allclose(np.delete(values, literal, 1).mean(0), 1, atol=5 * 1.5 / 20)
     np.testing.assert_allclose(np.delete(values, literal, 1).std(0), 1.5, rtol=0.2)

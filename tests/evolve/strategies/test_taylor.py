@@ -146,6 +146,14 @@ def test_the_first_generation_is_around_zero_with_the_step_size_of_the_authors()
     np.testing.assert_allclose(values.std(0), 1.2, rtol=0.2)
 
 
+def test_vectors_are_in_the_order_of_the_authors_and_learn_from_the_better_half_only() -> None:
+    search = Taylor(Settings(order=4), seed=0, classes=10)
+    proposals = search.ask()
+    vectors = search.constants.search.ask()
+    assert [paper_form(v) for v in vectors] == [list(p.loss.defaults.values()) for p in proposals]
+    assert search.constants.search.sampling.active is False
+
+
 @pytest.mark.parametrize("order", [2, 9])
 def test_proposals_compile(order: int) -> None:
     for proposal in Taylor(Settings(order, population=2), seed=1, classes=10).ask():
