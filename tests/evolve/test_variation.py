@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ from glo_dsl.evolve.variation import (
     subtree,
 )
 from glo_dsl.ir.expr import Apply, Const, Expr, apply, const, size, var, walk
+from glo_dsl.ir.table import OPS
 from glo_dsl.ir.types import REAL_ROW
 
 X, Y = var("x", REAL_ROW), var("y", REAL_ROW)
@@ -90,3 +93,26 @@ def test_draws_follow_the_weights() -> None:
     leaves = [random_leaf(WORDS, generator) for _ in range(4000)]
     share = sum(leaf in (X, Y) for leaf in leaves) / len(leaves)
     assert abs(share - 6 / 8) < 0.03  # x and y weigh 3 each, 1 and -1 weigh 1 each
+
+
+def test_a_vocabulary_may_have_weights_of_its_own() -> None:
+    words = Vocabulary((X, Y), weights=(("exp", 9.0), ("mul", 1.0), ("log", 0.0)), literals=())
+    assert [(op.name, words.weight(op)) for op in words.operators()] == [("exp", 9.0), ("mul", 1.0)]
+    assert words.weight(OPS["log"]) == words.weight(OPS["add"]) == 0.0
+    drawn = [random_tree(words, np.random.default_rng(n), 1) for n in range(2000)]
+    names = [tree.op.name for tree in drawn if isinstance(tree, Apply)]
+    assert set(names) == {"exp", "mul"} and abs(names.count("exp") / len(names) - 0.9) < 0.04
+    changed = [mutate(apply("exp", X), replace(words, point=1.0, structural=0.0), np.random.default_rng(0))]
+    assert changed[0] in (apply("exp", X), apply("exp", Y))
+
+
+@given(seeds)
+def test_leaves_below_unary_operators_where_asked_for(seed: int) -> None:
+    words = replace(WORDS, leaves_below_unary=True)
+    expr = random_tree(words, np.random.default_rng(seed), 4)
+    assert all(not node.args[0].args for node in walk((expr,)) if len(node.args) == 1)
+
+
+def test_without_that_they_nest() -> None:
+    trees = [random_tree(WORDS, np.random.default_rng(n), 3) for n in range(100)]
+    assert any(node.args[0].args for tree in trees for node in walk((tree,)) if len(node.args) == 1)

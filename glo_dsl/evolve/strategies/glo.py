@@ -5,6 +5,7 @@ Gonzalez & Miikkulainen 2019, arXiv:1905.11528, to the letter; docs/search-strat
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from glo_dsl.evolve.strategies.constants import Constants, Coordinate
 from glo_dsl.evolve.variation import Vocabulary, crossover, mutate, random_tree
 from glo_dsl.evolve.work import Proposal, Told
 from glo_dsl.ir.expr import Expr, size, variables
+from glo_dsl.lang.definitions import losses_of
 from glo_dsl.lang.loss import Loss
 from glo_dsl.lang.show import show
 
@@ -103,11 +105,18 @@ class Glo:
 
     @property
     def answer(self) -> Loss | None:
-        """The loss of the highest fitness of all that were told: one of the population, as in the paper, no mean."""
-        tuned = self.constants.best if self.constants else None
-        if self.best is None:
+        """The loss of the highest fitness of all that were told: one of the population, as in the paper, no mean.
+
+        It is called best, and its text can be read back.
+        """
+        winner = self.best
+        if winner is None:
             return None
-        return tuned.loss if tuned and tuned.fitness > self.fates[self.best].fitness else self.space.fill(self.best)
+        tuned = self.constants.best if self.constants else None
+        if tuned is None or tuned.fitness <= self.fates[winner].fitness:
+            return losses_of(self.space.text(winner))["best"]
+        expr, _ = with_coefficients(winner, _prefix(self.space))
+        return losses_of(self.space.text(expr, tuned.loss.params[len(self.space.loss.params) :]))["best"]
 
     def ask(self) -> Sequence[Proposal]:
         """The next generation of trees that are not known yet, then of coefficients, see `work.Strategy`."""
@@ -190,7 +199,7 @@ class Glo:
 
     def _begin_constants(self, winner: Expr) -> Constants:
         """CMA-ES from all ones: a coefficient multiplies what its node gives, and a literal is a node."""
-        expr, params = with_coefficients(winner)
+        expr, params = with_coefficients(winner, _prefix(self.space))
         coordinates = [Coordinate(p.name, 1.0, unit=p.default) for p in params]
         number = self.fates[winner].number
         return Constants(
@@ -198,6 +207,14 @@ class Glo:
             Sampling(self.settings.sigma, self.settings.samples, active=False), self.settings.sample_generations,
             parents=() if number is None else (number,),
         )  # fmt: skip
+
+
+def _prefix(space: Space) -> str:
+    """What coefficients are called, such that their names are nobody's in the file of the space."""
+    taken, prefix = set(re.findall(r"\w+", space.loss.source.text)), "c"
+    while any(word.removeprefix(prefix).isdigit() for word in taken if word.startswith(prefix)):
+        prefix += "c"
+    return prefix
 
 
 def roulette(fitness: Sequence[float], count: int, generator: np.random.Generator) -> list[int]:

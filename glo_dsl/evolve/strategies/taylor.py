@@ -70,11 +70,12 @@ class Taylor:
 
     @property
     def answer(self) -> Loss | None:
-        """What the search found so far; None before any fitness."""
+        """What the search found so far, with its constants in its text; None before any fitness."""
         best = self.constants.best
         if best is None:
             return None
-        return best.loss if self.settings.answer == "best" else self.constants.mean
+        found = best.loss if self.settings.answer == "best" else self.constants.mean
+        return polynomial(self.settings.order, list(found.defaults.values()))
 
     def ask(self) -> Sequence[Proposal]:
         return self.constants.ask()

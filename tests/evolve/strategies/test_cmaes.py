@@ -176,6 +176,21 @@ def test_it_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
     assert capfd.readouterr() == ("", "")
 
 
+def test_the_worse_half_teaches_it_something_or_nothing() -> None:
+    """The same but for the two worst, which change places: only the active one sees that."""
+
+    def later(active: bool, swapped: bool) -> list[list[float]]:
+        search = CmaEs([0.5] * 3, np.random.default_rng(3), Sampling(0.5, 8, active=active))
+        for _ in range(3):
+            order = sorted(search.ask(), key=sphere)[::-1]
+            places = [order.index(vector) for vector in search.ask()]
+            search.tell([-float({6: 7, 7: 6}.get(n, n) if swapped else n) for n in places])
+        return search.ask()
+
+    assert later(False, False) == later(False, True)
+    assert later(True, False) != later(True, True)
+
+
 def test_the_options_that_keep_it_quiet_exist() -> None:
     assert QUIET.keys() <= cma.CMAOptions().keys()
 

@@ -114,6 +114,20 @@ def test_losses_that_train_pass_and_turned_round_they_fail(text: str) -> None:
     assert trainable(LearningRule(loss), [loss], 10, "paper") == [True]
 
 
+def test_a_multiple_of_the_prediction_trains_nothing_and_moves_the_condition_of_the_paper() -> None:
+    rule, theta = LearningRule(THIRD), SHIPPED["old"][0]
+    added = [at(THIRD, [*theta[:2], theta[2] + more, *theta[3:]]) for more in (-100, 0, 100)]
+    keys = [Funnel(10).peek(loss).key for loss in added]
+    assert keys[0] == keys[1] == keys[2]
+    assert trainable(rule, added, 10, "exact") == [True, True, True]
+    assert trainable(rule, added, 10, "paper") == [True, False, False]
+
+
+def test_a_loss_that_is_constant_trains_nothing() -> None:
+    rule = LearningRule(THIRD)
+    assert trainable(rule, [THIRD], 10, "exact") == [False] and trainable(rule, [THIRD], 10, "paper") == [True]
+
+
 def test_what_is_not_a_number_is_not_trainable() -> None:
     loss = loaded("loss f(z: real[C], t: class[C]; k = 1) = mean(log(k) * softmax(z)) - softmax(z)[t]")
     lost = replace(loss, params=(replace(loss.params[0], default=-1.0),))
