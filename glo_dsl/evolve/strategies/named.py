@@ -92,7 +92,8 @@ def settings_of(kind: type[T], options: Options) -> T:
         if name not in known:
             raise GloError(f"no option {name}", hint=did_you_mean(name, known) or f"there are {', '.join(known)}")
         default = known[name].default
-        number = type(default) is float and type(value) is int
-        if type(value) is not type(default) and not number:
-            raise GloError(f"option {name} is {value!r}", hint=f"such as {default!r}")
+        allowed = {float: (float, int), type(None): (int, type(None))}.get(type(default), (type(default),))
+        if type(value) not in allowed:
+            example = "a whole number" if default is None else f"such as {default!r}"
+            raise GloError(f"option {name} is {value!r}", hint=example)
     return kind(**options)
