@@ -1,8 +1,9 @@
 """The form of a loss for targets that read the row again in every pass: the one that needs the fewest passes.
 
-Besides sums that follow a maximum (`online`) there are other ways to save a pass (`powers`, `factors`, and this one). What a sum has to wait for is often
-a factor per sample, such as the 1 / sum(exp(a)) of a softmax, that only the target class keeps inside the sum, as in
-sum(square(softmax(z) - onehot(t))). With the term of the target taken out, the factor leaves the sum over the others.
+Besides sums that follow a maximum (`online`) there are other ways to save a pass: `powers`, `factors`, and this one.
+What a sum has to wait for is often a factor per sample, such as the 1 / sum(exp(a)) of a softmax, that only the target
+class keeps inside the sum, as in sum(square(softmax(z) - onehot(t))). With the term of the target taken out, the factor
+leaves the sum over the others.
 """
 
 from __future__ import annotations
