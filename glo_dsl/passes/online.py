@@ -44,6 +44,10 @@ class Online:
     levels: Mapping[Expr, int]
     running: Mapping[Expr, Running]
 
+    def waits(self, node: Expr) -> bool:
+        """Whether a reduction has to wait for another, which it does not follow."""
+        return self.levels[node] > 1 and node not in self.running
+
     @property
     def companions(self) -> list[Expr]:
         """The sums that others drift with, whether the program asks for them or not."""

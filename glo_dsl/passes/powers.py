@@ -38,7 +38,7 @@ def powers(roots: Iterable[Expr]) -> tuple[Expr, ...]:
     done: dict[Expr, Expr] = {}
     for node in walk(roots):
         done[node] = rebuild(node, tuple(done[a] for a in node.args))
-        if isinstance(node, Apply) and node.op.name == "sum" and early.levels[node] > 1 and node not in early.running:
+        if isinstance(node, Apply) and node.op.name == "sum" and early.waits(node):
             done[node] = _multiplied_out(done[node].args[0]) or done[node]
     return rewrite((done[root] for root in roots), family("IDENTITIES", "LOWERED", "WALKED"))
 

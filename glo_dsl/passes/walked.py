@@ -1,8 +1,9 @@
 """The form of a loss for targets that read the row again in every pass: the one that needs the fewest passes.
 
-Besides sums that follow a maximum (`online`) there is one more way to save a pass. What a sum has to wait for is often
-a factor per sample, such as the 1 / sum(exp(a)) of a softmax, that only the target class keeps inside the sum, as in
-sum(square(softmax(z) - onehot(t))). With the term of the target taken out, the factor leaves the sum over the others.
+Besides sums that follow a maximum (`online`) there are other ways to save a pass: `powers`, `factors`, and this one.
+What a sum has to wait for is often a factor per sample, such as the 1 / sum(exp(a)) of a softmax, that only the target
+class keeps inside the sum, as in sum(square(softmax(z) - onehot(t))). With the term of the target taken out, the factor
+leaves the sum over the others.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from collections.abc import Iterable, Mapping
 from glo_codegen.program import Program
 from glo_dsl.ir.expr import POSITION, Apply, Expr, Var, apply, const, rebuild, truth, walk
 from glo_dsl.lang.loss import Loss
-from glo_dsl.passes.online import Online, is_exponent, online
+from glo_dsl.passes.factors import factored
+from glo_dsl.passes.online import is_exponent, online
 from glo_dsl.passes.powers import powers
 from glo_dsl.passes.schedule import schedule
 from glo_dsl.passes.simplify import at, family, rewrite
@@ -20,13 +22,17 @@ from glo_dsl.passes.simplify import at, family, rewrite
 
 def walked_program(loss: Loss, value: Expr, gradients: Mapping[Var, Expr], program: Program) -> Program | None:
     """The Program with the fewest passes over the row, or None when `program` itself has no more than that."""
-    roots = (value, *gradients.values())
     found = program
-    apart = split(roots)
-    for form in dict.fromkeys((roots, apart, powers(apart))):
+    for form in forms((value, *gradients.values())):
         other = schedule(loss, form[0], dict(zip(gradients, form[1:], strict=True)), online(form))
         found = min(found, other, key=_passes)
     return None if found is program else found
+
+
+def forms(roots: tuple[Expr, ...]) -> Iterable[tuple[Expr, ...]]:
+    """`roots`, lowered, and the same written otherwise, each once."""
+    apart = split(roots)
+    return dict.fromkeys((roots, apart, powers(apart), factored(apart)))
 
 
 def _passes(program: Program) -> int:
@@ -51,13 +57,9 @@ def split(roots: Iterable[Expr]) -> tuple[Expr, ...]:
     done: dict[Expr, Expr] = {}
     for node in walk(roots):
         done[node] = rebuild(node, tuple(done[a] for a in node.args))
-        if isinstance(node, Apply) and node.op.name == "sum" and _waits(node, early):
+        if isinstance(node, Apply) and node.op.name == "sum" and early.waits(node):
             done[node] = _without_target(done[node].args[0]) or done[node]
     return rewrite((done[root] for root in roots), family("IDENTITIES", "LOWERED", "WALKED"))
-
-
-def _waits(node: Apply, early: Online) -> bool:
-    return early.levels[node] > 1 and node not in early.running
 
 
 def _without_target(terms: Expr) -> Expr | None:
@@ -79,8 +81,18 @@ def _elsewhere(terms: Expr, test: Expr) -> Expr:
     for node in walk((terms,)):
         if node not in found:
             kept = not node.type.per_class or is_exponent(node)
-            found[node] = node if kept else rebuild(node, tuple(found[a] for a in node.args))
+            found[node] = node if kept else _without_test(node, tuple(found[a] for a in node.args))
     return found[terms]
+
+
+def _without_test(node: Expr, args: tuple[Expr, ...]) -> Expr:
+    """A node over other arguments. What is 0 times for all but the target, whatever it is, is in the target's term."""
+    if args != node.args and isinstance(node, Apply):
+        if node.op.name == "select" and args[0] is truth(False):
+            return args[2]
+        if node.op.name == "mul" and const(0.0) in args:
+            return const(0.0)
+    return rebuild(node, args)
 
 
 def _is_target(node: Apply) -> bool:

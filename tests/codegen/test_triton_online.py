@@ -25,6 +25,7 @@ LOSSES = [
     "forward_kl",
     "crammer_singer",
     "tsallis_score",
+    "normalized_focal",
 ]
 BODIES = (
     "max(z)",
@@ -33,6 +34,7 @@ BODIES = (
     "3 * max(z) + logsumexp(z)",
     "sum(if y then logsumexp(z) - z else 0)",
     "sum(exp(k * log_softmax(z)) * softmax(z) * log_softmax(z))",
+    "sum(if y then (if z > 0 then z * softmax(z) else -softmax(z)) else 0)",
     "sum(exp(relu(k - 1) * log_softmax(z)))",
 )
 """Ties, alone and beside exponentials; sums over some of the classes; powers that are known when the kernel

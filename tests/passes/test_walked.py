@@ -21,8 +21,9 @@ TWO = (
     "cross_entropy", "smoothed_cross_entropy", "focal", "poly1", "baikal", "brier", "confidence_penalty",
     "soft_bootstrap", "normalized_cross_entropy", "arcface", "sphereface", "symmetric_cross_entropy",
     "taylor2", "taylor3", "taylor4", "crammer_singer", "tsallis_score", "sup_con",
+    "seesaw",
 )  # fmt: skip
-THREE = ("logit_norm", "forward_kl", "jensen_shannon")
+THREE = ("logit_norm", "normalized_focal", "vector_scaling", "forward_kl", "jensen_shannon")
 
 
 def passes(program: Program) -> int:
@@ -49,7 +50,9 @@ def same(before: tuple[Expr, ...], after: tuple[Expr, ...], rtol: float) -> None
         )
 
 
-@pytest.mark.parametrize("name", ["brier", "arcface", "sphereface", "confidence_penalty", "ldam", "seesaw", "taylor3"])
+@pytest.mark.parametrize(
+    "name", ["brier", "arcface", "sphereface", "confidence_penalty", "ldam", "seesaw", "taylor3", "normalized_focal"]
+)
 def test_taking_the_target_out_of_a_sum_changes_no_value(name: str) -> None:
     before = roots_of(glo.zoo[name])
     after = split(before)
