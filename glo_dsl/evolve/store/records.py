@@ -60,7 +60,11 @@ class Records:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        except GloError:
+            if error is None:  # what went wrong first is what is to be told
+                raise
 
     def check(self) -> None:
         """Reads the whole file. Raises GloError if it is damaged."""

@@ -102,6 +102,7 @@ class Study(Records):
         try:
             self.leave()
         finally:
+            self._token = None
             super().close()
 
     def take(self, seconds: float = LEASE) -> None:

@@ -18,6 +18,7 @@ import pytest
 from glo_dsl.errors import GloError
 from glo_dsl.evolve.store import database
 from glo_dsl.evolve.store.place import FILE
+from glo_dsl.evolve.store.process import this_process
 from glo_dsl.evolve.store.records import Records
 from glo_dsl.evolve.store.rows import Evaluation
 from glo_dsl.evolve.store.study import Study
@@ -273,3 +274,18 @@ def test_interruptions_leave_no_transaction_open(study: Study, interruption: typ
         db.execute("INSERT INTO event (kind, payload) VALUES ('half', '1')")
         raise interruption
     assert study.events() == [] and study.record("tell", 1) == 1
+
+
+@pytest.mark.parametrize("first", [KeyboardInterrupt, None])
+def test_what_went_wrong_first_is_told(
+    first: type[BaseException] | None, study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a study cannot be given back either, as on a full disk; here because another does not let go."""
+    monkeypatch.setattr(database, "PATIENCE", 0.01)
+    study.leave()
+    with Study.open(tmp_path / "study") as mine:
+        mine.take()
+        with pytest.raises(first or GloError), study._database.transaction(), mine:
+            if first:
+                raise first
+    assert study.driver().process == this_process()

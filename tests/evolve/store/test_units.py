@@ -11,6 +11,11 @@ from glo_dsl.evolve.store.study import Study
 from tests.evolve.store.conftest import Clock
 
 FOUND = [Evaluation(b"x", 0, 0, 0.5)]
+CHANGES: list[Callable[[Study, Unit], bool]] = [
+    lambda study, unit: study.release(unit.id, unit.attempt),
+    lambda study, unit: study.fail(unit.id, unit.attempt, "late"),
+    lambda study, unit: study.extend(unit.id, unit.attempt, 99),
+]  # for those alone who have the unit
 
 
 @pytest.fixture
@@ -59,7 +64,10 @@ def test_finished_before_anybody_else_is_at_it(
     queue: Callable[[Study, Unit, Clock], None], failures: int, study: Study, unit: Unit, clock: Clock
 ) -> None:
     queue(study, unit, clock)
-    assert (now(study).state, now(study).failures, now(study).owner) == ("queued", failures, "")
+    before = now(study)
+    assert (before.state, before.failures, before.owner) == ("queued", failures, "")
+    for write in CHANGES:
+        assert not write(study, unit) and now(study) == before
     assert study.finish(unit.id, unit.attempt, FOUND)
     assert now(study).state == "done" and stored(study)
 
@@ -78,8 +86,8 @@ def test_finished_too_late(
     before = now(study)
     assert not study.finish(unit.id, unit.attempt, FOUND)
     assert now(study) == before and stored(study)
-    for write in (study.release, lambda *claim: study.fail(*claim, "late"), lambda *claim: study.extend(*claim, 99)):
-        assert not write(unit.id, unit.attempt) and now(study) == before
+    for write in CHANGES:
+        assert not write(study, unit) and now(study) == before
 
 
 def test_failed_for_good(study: Study, unit: Unit, clock: Clock) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, precondition, rule
 
 from glo_dsl.errors import GloError
 from glo_dsl.evolve.store.process import Process, this_process
@@ -95,10 +95,10 @@ class Machine(RuleBasedStateMachine):
             self.studies[who] = Study.open(self.place, self.clock, PROCESSES[who])
         self.records = Records.open(self.place)
 
-    @initialize(count=st.integers(1, 3))
-    def start(self, count: int) -> None:
-        self.take("alive")
-        self.begin("alive", count)
+    @initialize(who=DRIVERS, count=st.integers(1, 5))
+    def start(self, who: str, count: int) -> None:
+        self.take(who)
+        self.begin(who, count)
 
     def teardown(self) -> None:
         self.records.check()
@@ -131,6 +131,11 @@ class Machine(RuleBasedStateMachine):
                 unit.state = "queued"
 
     @rule(who=DRIVERS)
+    def take_from_one_that_sleeps(self, who: str) -> None:
+        self.time_goes_by(LEASE)
+        self.take(who)
+
+    @rule(who=DRIVERS)
     def leave(self, who: str) -> None:
         token = self.model.tokens.get(who)
         self.studies[who].leave()
@@ -159,6 +164,11 @@ class Machine(RuleBasedStateMachine):
             assert number not in self.model.units
             self.model.units[number] = Work()
         self.model.events += 1
+
+    @precondition(lambda self: self.model.holder is not None)
+    @rule(count=st.integers(1, 5))
+    def more_to_do(self, count: int) -> None:
+        self.begin(str(self.model.holder), count)
 
     @rule(who=WHO, seconds=st.integers(1, 40), most=MOST, target=claims)
     def claim(self, who: str, seconds: int, most: int) -> Any:
