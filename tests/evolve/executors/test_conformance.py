@@ -37,8 +37,8 @@ def results(executor: Executor, payloads: Mapping[int, object]) -> dict[int, Fin
         executor.submit(number, payload)
     ended: list[Finished] = []
     while len(ended) < len(payloads):
-        some = list(executor.finished())
-        assert some, "the executor gives up units"
+        some = list(executor.finished(60.0))
+        assert some, "units are lost"
         ended += some
     assert not list(executor.finished()), "a unit ends twice"
     assert Counter(unit.number for unit in ended) == Counter(list(payloads))
