@@ -50,7 +50,7 @@ def mnist(data: str | os.PathLike[str] | None) -> tuple[Images, Images]:
     root = data_folder(data)
     paths = _found("MNIST", root, (root / "MNIST" / "raw", root), _MNIST)
     arrays = [_idx(path) for path in paths]
-    return _mnist_part(*arrays[:2], *paths[:2]), _mnist_part(*arrays[2:], *paths[2:])
+    return _mnist_part(arrays[:2], paths[:2]), _mnist_part(arrays[2:], paths[2:])
 
 
 def cifar10(data: str | os.PathLike[str] | None) -> tuple[Images, Images]:
@@ -110,10 +110,11 @@ def _idx(path: Path) -> NDArray[np.uint8]:
     return np.frombuffer(raw, np.uint8, offset=head).reshape(shape).copy()
 
 
-def _mnist_part(images: NDArray[np.uint8], labels: NDArray[np.uint8], path: Path, labels_path: Path) -> Images:
+def _mnist_part(arrays: Sequence[NDArray[np.uint8]], paths: Sequence[Path]) -> Images:
+    images, labels = arrays
     if images.shape[1:] != (28, 28) or labels.shape != images.shape[:1]:
-        raise _damaged(path, f"images {images.shape} for labels {labels.shape}")
-    return torch.from_numpy(images)[:, None], _labels(labels, labels_path)
+        raise _damaged(paths[0], f"images {images.shape} for labels {labels.shape}")
+    return torch.from_numpy(images)[:, None], _labels(labels, paths[1])
 
 
 class _Arrays(pickle.Unpickler):

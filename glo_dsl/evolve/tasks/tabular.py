@@ -21,7 +21,7 @@ from glo_dsl.evolve.tasks.networks import perceptron
 from glo_dsl.evolve.tasks.split import at_most, fraction_of, split, with_noise
 from glo_dsl.evolve.tasks.task import Part, Recipe, Task
 
-_DIGITS = Recipe(rate=4.0, batch=128, steps=200)
+_DIGITS = Recipe(rate=5.0, batch=128, steps=200)
 
 
 def digits(seed: int = 0, fraction: float = 1.0) -> Task:
@@ -41,7 +41,7 @@ def digits(seed: int = 0, fraction: float = 1.0) -> Task:
 def digits_noisy(seed: int = 0, fraction: float = 1.0, noise: float = 0.4, noise_seed: int = 0) -> Task:
     """The same, but that a share of the labels of training and validation are wrong; those of the test are right."""
     task = with_noise(digits(seed, fraction), noise, noise_seed)
-    return replace(task, name="digits-noisy", recipe=replace(task.recipe, rate=1.0))
+    return replace(task, name="digits-noisy", recipe=replace(task.recipe, rate=0.3))
 
 
 def digits_cnn(seed: int = 0, fraction: float = 1.0) -> Task:
@@ -61,7 +61,7 @@ def wine(seed: int = 0, fraction: float = 1.0) -> Task:
 
 def breast_cancer(seed: int = 0, fraction: float = 1.0) -> Task:
     """569 tumours, malignant or benign, by 30 measurements of their cells."""
-    recipe = Recipe(rate=1.0, batch=64, steps=100)
+    recipe = Recipe(rate=2.0, batch=64, steps=100)
     return _task("breast-cancer", "load_breast_cancer", seed, fraction, 2, partial(perceptron, 30, 16, 2), recipe)
 
 

@@ -24,9 +24,11 @@ def linear(outputs: int = 4) -> nn.Module:
     return nn.Linear(3, outputs)
 
 
-GOOD = Task("mine", *[(INPUTS, CLASSES)] * 3, outputs=4, model=linear, recipe=Recipe(rate=0.1, batch=5, steps=3))
-REGRESSION = Task(
-    "mine", *[(INPUTS, VALUES)] * 3, outputs=1, model=lambda: linear(1), recipe=GOOD.recipe, metric="r2"
+PART = (INPUTS, CLASSES)
+GOOD = Task("mine", PART, PART, PART, outputs=4, model=linear, recipe=Recipe(rate=0.1, batch=5, steps=3))
+NUMBERS = (INPUTS, VALUES)
+REGRESSION = replace(
+    GOOD, train=NUMBERS, validation=NUMBERS, test=NUMBERS, outputs=1, model=lambda: linear(1), metric="r2"
 )  # fmt: skip
 
 

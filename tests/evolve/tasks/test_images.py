@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Generator
 
-from glo_dsl.evolve.tasks import Task, images, task_named
+from glo_dsl.evolve.tasks import Task, images, stored, task_named
 from glo_dsl.evolve.tasks.augment import Jitter, Shift, central, standardised
 from tests.evolve.tasks.stored_images import write_cifar10, write_mnist
 
@@ -51,7 +51,7 @@ def test_cifar10_of_glo(data: Path) -> None:
     task = task_named("cifar10", data=data)
     assert sizes(task) == [(90, 3, 32, 32), (10, 3, 24, 24), (20, 3, 24, 24)]
     assert isinstance(task.augment, Jitter)
-    (raw, _) = images.stored.cifar10(data)[1]
+    (raw, _) = stored.cifar10(data)[1]
     torch.testing.assert_close(task.test[0], standardised(central(raw.float() / 255, 24)))
     recipe = task.recipe
     assert (recipe.rate, recipe.weight_decay, recipe.factor) == (0.05, 0.004, 0.1)
@@ -79,7 +79,7 @@ def test_cifar10_of_taylorglo(
     assert isinstance(task.augment, Shift) and task.augment.padding == 4
     mean = task.train[0].mean((0, 2, 3))
     torch.testing.assert_close(torch.tensor(task.augment.mean), mean)
-    (raw, _) = images.stored.cifar10(data)[1]
+    (raw, _) = stored.cifar10(data)[1]
     deviation = task.train[0].std((0, 2, 3), unbiased=False)
     wanted = (raw.float() / 255 - mean[:, None, None]) / deviation[:, None, None]
     torch.testing.assert_close(task.test[0], wanted)

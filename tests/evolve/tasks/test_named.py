@@ -53,7 +53,7 @@ def said(*arguments: object, **options: object) -> tuple[str, str]:
 
 def test_an_unknown_task_is_answered_with_a_suggestion() -> None:
     assert said("digit") == ("unknown task digit", "did you mean digits?")
-    message, hint = said("nothing-like-it")
+    _, hint = said("nothing-like-it")
     assert all(name in hint for name in TASKS) and "module:factory" in hint
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import glo_dsl as glo
-from glo_dsl.evolve.tasks import Recipe, Task
+from glo_dsl.evolve.tasks import Part, Recipe, Task
 from glo_dsl.evolve.tasks.networks import perceptron
 from glo_dsl.evolve.tasks.split import (
     Strata,
@@ -36,16 +36,16 @@ def strata(draw: st.DrawFn) -> Strata:
     return np.random.default_rng(draw(SEEDS)).permutation(labels)
 
 
-def numbered(samples: int, classes: int, noise_free: int = 100) -> Task:
+def numbered(samples: int, classes: int) -> Task:
     """A task whose inputs are the numbers of the samples; validation and test are their own."""
-    parts, first = [], 0
-    for count in (samples, samples, noise_free):
-        numbers = torch.arange(first, first + count)
-        parts.append((numbers[:, None].float(), numbers % classes))
-        first += count
-    return Task(
-        "numbered", *parts, outputs=classes, model=partial(perceptron, 1, 2, classes), recipe=Recipe(0.1, 16, 5)
-    )
+
+    def part(first: int) -> Part:
+        numbers = torch.arange(first, first + samples)
+        return numbers[:, None].float(), numbers % classes
+
+    parts = [part(first * samples) for first in range(3)]
+    model = partial(perceptron, 1, 2, classes)
+    return Task("numbered", parts[0], parts[1], parts[2], classes, model, Recipe(rate=0.1, batch=16, steps=5))
 
 
 @given(strata(), SEEDS, st.floats(0.1, 0.8))
