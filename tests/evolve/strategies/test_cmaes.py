@@ -191,6 +191,14 @@ def test_the_worse_half_teaches_it_something_or_nothing() -> None:
     assert later(True, False) != later(True, True)
 
 
+@pytest.mark.parametrize("sigma", [1e-300, 1e200])
+def test_at_the_ends_of_the_numbers_it_is_quiet_too(sigma: float) -> None:
+    search = begun([0.5] * 3, sigma)
+    while not search.finished and search.runs[0].generations < 20:
+        search.tell([x[0] - x[1] for x in search.ask()])
+    assert all(math.isfinite(v) for v in search.mean)
+
+
 def test_the_options_that_keep_it_quiet_exist() -> None:
     assert QUIET.keys() <= cma.CMAOptions().keys()
 
