@@ -8,7 +8,8 @@ STAMP := .venv/.installed
 .PHONY: demo test lint types layers check clusters clang ray bench clean
 
 demo: $(STAMP)
-	$(BIN)/glo search examples/glo.glo --task digits --out glo-out/digits --overwrite
+	if [ -e glo-out/digits/study.sqlite3 ]; then $(BIN)/glo resume glo-out/digits; \
+	else $(BIN)/glo search examples/glo.glo --task digits --out glo-out/digits; fi
 	$(BIN)/glo-compile glo-out/digits/best.glo -o glo-out/digits/best_kernel.py
 	$(BIN)/glo-compile glo-out/digits/best.glo --target cuda:90 --emit cubin -o glo-out/digits/best.sm_90.cubin
 	@ls -l glo-out/digits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
@@ -35,6 +36,11 @@ class Trainer:
     def __init__(self, task: str, options: Options) -> None:
         self._task = task_named(task, **options)
         self._kernels: dict[str, Candidate] = {}
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Ends the unit that runs, which raises; called by another thread."""
+        self._stopped.set()
 
     def evaluate(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """The result of a unit."""
@@ -46,7 +52,8 @@ class Trainer:
         steps, seeds = payload["steps"], payload["seeds"]
         task = self._task.shortened(steps[-1])
         part = {"validation": task.validation, "test": task.test}[payload["part"]]
-        scores = train(task, jobs, seeds, part, Rungs(tuple(n / steps[-1] for n in steps), payload["keep"]))
+        rungs = Rungs(tuple(n / steps[-1] for n in steps), payload["keep"])
+        scores = train(task, jobs, seeds, part, rungs, stopped=self._stopped.is_set)
         found = [[[score.steps, [_number(m) for m in score.metric]] for score in each] for each in scores]
         return {"scores": found, "built": built, "seconds": time.perf_counter() - start}
 

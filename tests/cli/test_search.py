@@ -1,23 +1,33 @@
+"""The commands of the search, as a user runs them."""
+
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from tests.cli.conftest import Run
 
 SPACE = Path(__file__).parents[2] / "examples" / "glo.glo"
-SMALL = ("--generations", 1, "--population", 12, "--fresh-seeds", 4, "--out", "found")
+BLOBS = f"{Path(__file__).parents[1] / 'evolve' / 'blobs.py'}:blobs"
+SMALL = (
+    "--task", BLOBS, "--trainings", 30, "--fresh-seeds", 4, "--set", "population=12", "--set", "finalists=1",
+    "--set", "leader_seeds=2", "--set", "rate_seeds=2", "--set", "tune_seeds=2", "--set", "tune_generations=2",
+    "--out", "found",
+)  # fmt: skip
 
 
 def test_search_writes_a_loss_its_kernel_and_a_table(installed: Run, tmp_path: Path) -> None:
-    done = installed("glo", "search", SPACE, "--task", "digits", *SMALL)
+    done = installed("glo", "search", SPACE, *SMALL)
     printed = done.stdout.decode()
     assert done.returncode == 0, done.stderr.decode()
     assert "cross_entropy" in printed and "Welch p" in printed and "±" in printed
     summary = json.loads((tmp_path / "found" / "summary.json").read_text())
-    assert [entry["name"] for entry in summary["losses"]] == ["cross_entropy", "evolved", "tuned"]
+    assert summary["losses"][0]["name"] == "cross_entropy" and len(summary["losses"]) > 1
     best = tmp_path / "found" / "best.glo"
     assert best.read_text().strip() in printed
     cubin = installed("glo-compile", best, "--target", "cuda:90", "-o", "best.cubin")
@@ -26,17 +36,61 @@ def test_search_writes_a_loss_its_kernel_and_a_table(installed: Run, tmp_path: P
            "print(best_triton.best(torch.randn(5, 10), torch.arange(5)).isfinite().item())"  # fmt: skip
     used = subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert used.stdout.strip() == "True", used.stderr
-    again = installed("glo", "search", SPACE, "--task", "digits", *SMALL)
-    assert again.returncode == 1 and "--overwrite" in again.stderr.decode()
+    again = installed("glo", "search", SPACE, *SMALL)
+    assert again.returncode == 1 and "resume it" in again.stderr.decode()
+    told = installed("glo", "resume", "found")
+    assert told.returncode == 0 and best.read_text().strip() in told.stdout.decode()
+    front = installed("glo", "front", "found")
+    assert front.stdout.decode() == (tmp_path / "found" / "front.glo").read_text()
+
+
+def test_ctrl_c_leaves_a_study_to_go_on_with(installed: Run, tmp_path: Path) -> None:
+    glo = Path(sys.executable).with_name("glo")
+    command = [str(glo), "search", str(SPACE), *map(str, SMALL), "--set", "population=40", "--trainings", "500"]
+    running = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ)
+    for _ in range(600):
+        if (tmp_path / "found" / "study.sqlite3").exists():
+            break
+        time.sleep(0.1)
+    time.sleep(1)
+    running.send_signal(signal.SIGINT)
+    _, error = running.communicate(timeout=60)
+    assert running.returncode == 1 and "glo resume found" in error.decode(), error.decode()
+    unfinished = installed("glo", "front", "found")
+    assert unfinished.returncode == 1 and "has not come to its end" in unfinished.stderr.decode()
+
+
+def test_constants_are_tuned_from_a_toml_file(installed: Run, tmp_path: Path) -> None:
+    (tmp_path / "f.glo").write_text(
+        "loss f(z: real[C], t: class[C]; k = 0.5) = -k * log_softmax(z)[t] + sum(softmax(z)^2)"
+    )
+    (tmp_path / "search.toml").write_text(
+        f'task = "{BLOBS}"\ntrainings = 20\nfresh_seeds = 3\nleader_seeds = 2\nrate_seeds = 2\nfinalists = 1\n'
+        "[strategy_options]\npopulation = 4\ngenerations = 1\n"
+    )
+    done = installed("glo", "tune", "f.glo", "--config", "search.toml", "--out", "found")
+    assert done.returncode == 0, done.stderr.decode()
+    assert "; k = " in (tmp_path / "found" / "best.glo").read_text()
 
 
 def test_mistakes(installed: Run, tmp_path: Path) -> None:
     (tmp_path / "full.glo").write_text("loss f(z: real[C], t: class[C]) = -log(softmax(z)[t])")
-    for words, message in [
-        ((SPACE, "--task", "digit"), "did you mean digits?"),
-        (("full.glo",), "f has no hole"),
-        ((SPACE, "--generations", "-3"), "generations"),
+    (tmp_path / "bad.toml").write_text("trainings = \n")
+    for command, words, message in [
+        ("search", (SPACE, "--task", "digit"), "did you mean digits?"),
+        ("search", ("full.glo",), "f has no hole"),
+        ("search", (SPACE, "--trainings", "-3"), "trainings"),
+        ("search", (SPACE, "--strategy", "island"), "did you mean islands?"),
+        ("search", (SPACE, "--set", "populaton=3"), "did you mean population?"),
+        ("search", (SPACE, "--set", "population"), "write name=value"),
+        ("search", (SPACE, "--set", "keep=2"), "keep is 2"),
+        ("search", (SPACE, "--config", "bad.toml"), "is no TOML"),
+        ("search", (SPACE, "--executor", "cluster"), "no executor cluster"),
+        ("tune", ("full.glo",), "has no constants to tune"),
+        ("resume", ("nowhere",), "there is no directory nowhere"),
+        ("front", ("nowhere",), "there is no directory nowhere"),
     ]:
-        done = installed("glo", "search", *words)
-        assert done.returncode in (1, 2) and message in done.stderr.decode()
+        done = installed("glo", command, *words)
+        error = done.stderr.decode()
+        assert done.returncode in (1, 2) and message in error and "Traceback" not in error, (words, error)
         assert not (tmp_path / "glo-out").exists()

@@ -16,6 +16,9 @@ class Evaluator(Protocol):
 
         A unit may be begun more than once, when a worker dies, so it has no effect but its result; and the result
         depends on the payload alone, not on which worker it is or what that did before.
+
+        An evaluator may have a method `stop` besides, without arguments: called by another thread, it makes the unit
+        that runs raise soon. A thread can be stopped in no other way.
         """
 
 

@@ -43,7 +43,7 @@ class Prepared:
 class Worker:
     """Makes its evaluator once, then attempts units. Either says what went wrong and raises nothing."""
 
-    _evaluator: Evaluator
+    _evaluator: Evaluator | None = None
 
     def prepare(self, factory: Factory | bytes) -> Prepared:
         """Makes the evaluator, by a factory or its pickle."""
@@ -56,6 +56,7 @@ class Worker:
 
     def run(self, payload: bytes) -> bytes | Trouble:
         """The result of a unit, both as pickles."""
+        assert self._evaluator is not None
         try:
             result = self._evaluator.evaluate(pickle.loads(payload))
         except BaseException as error:
@@ -65,6 +66,16 @@ class Worker:
         except BaseException as error:
             why = Trouble.of(error)
             return Trouble(f"the result, {type(result).__name__}, cannot be pickled: {why.failure}", why.details)
+
+    @property
+    def stops(self) -> bool:
+        """Whether the evaluator can end the unit that runs."""
+        return hasattr(self._evaluator, "stop")
+
+    def stop(self) -> None:
+        """Asks it to, if it can; called by another thread."""
+        if self._evaluator is not None and self.stops:
+            self._evaluator.stop()  # type: ignore[attr-defined]
 
 
 def one_thread() -> None:

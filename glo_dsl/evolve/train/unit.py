@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -60,15 +60,22 @@ class Score:
         return sum(0.0 if m != m else m for m in self.metric) / len(self.metric)
 
 
+class Stopped(Exception):
+    """A training was given up because it was asked to."""
+
+
 def train(
     task: Task, jobs: Sequence[Job], seeds: Sequence[int], part: Part, rungs: Rungs = Rungs(),
-    device: torch.device | None = None,
+    device: torch.device | None = None, stopped: Callable[[], bool] = lambda: False,
 ) -> list[list[Score]]:  # fmt: skip
     """The scores of every job on `part`, one for each rung that it has reached.
 
     All networks of one seed start from the same weights and see the same batches, so that candidates differ in nothing
     but the loss. Networks never mix: one that diverges is set to rest and does not touch its neighbours. The result
-    depends on nothing but the arguments, on the CPU bit for bit.
+    depends on nothing but the arguments, on the CPU bit for bit. `stopped` is asked before every step.
+
+    Raises:
+        Stopped: it said yes.
     """
     if not jobs:
         return []
@@ -77,7 +84,7 @@ def train(
     with chance(unit.stack.network, seeds[0]):
         for rung, share in enumerate(rungs.shares):
             until = round(share * task.recipe.steps)
-            unit.advance(until)
+            unit.advance(until, stopped)
             scores = [Score(rung, until, m) for m in unit.metrics(part)]
             for place, score in zip(unit.jobs, scores):
                 found[place].append(score)
@@ -121,9 +128,11 @@ class _Unit:
         self._rates = torch.tensor(rates, device=self.device)
         self._losses = bound([job.candidate for job in chosen], self._outputs, self._target, self._gradients)
 
-    def advance(self, until: int) -> None:
+    def advance(self, until: int, stopped: Callable[[], bool]) -> None:
         """Trains until a step."""
         for step in range(self._step, until):
+            if stopped():
+                raise Stopped
             self._one(step)
             if step % LOOK == LOOK - 1:
                 self._rest()
