@@ -19,7 +19,7 @@ from tests.evolve.store.writer import NO_LIMIT, SEEDS, UNITS, evaluations, write
 
 KILLS = int(os.environ.get("GLO_KILLS", "10"))
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.evolve.store.writer"])
+PROCESSES.set_forkserver_preload(["__main__", "tests.evolve.store.writer"])
 
 
 class Writer:

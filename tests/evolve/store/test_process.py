@@ -26,6 +26,21 @@ def test_the_dead_are_dead(dead: Process) -> None:
     assert dead.alive() is False
 
 
+def test_its_start_is_its_start() -> None:
+    """In ticks since the computer's own, as the table of the manual has it."""
+
+    def uptime() -> float:
+        return float(Path("/proc/uptime").read_text().split()[0])
+
+    before = uptime()
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        started = int(process._started(child.pid) or 0) / os.sysconf("SC_CLK_TCK")
+        assert before - 0.1 <= started <= uptime() + 0.1
+    finally:
+        child.communicate()
+
+
 def test_a_number_given_to_another_is_not_the_same_process() -> None:
     assert replace(this_process(), started="1").alive() is False
 

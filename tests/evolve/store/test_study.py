@@ -212,6 +212,18 @@ def test_threads_share_a_study(study: Study) -> None:
     assert len(study.known([bytes([k]) for k in range(40)], [0], 0)) == 40
 
 
+def test_a_thread_waits_for_the_transaction_of_another(study: Study) -> None:
+    found: list[object] = []
+    for use in (study.events, lambda: study.record("tell", 1)):
+        with study._database.transaction():
+            thread = threading.Thread(target=lambda use=use: found.append(use()))
+            thread.start()
+            thread.join(0.05)
+            assert thread.is_alive()
+        thread.join()
+    assert found == [[], 1]
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(
     metrics=st.dictionaries(
