@@ -1,6 +1,6 @@
 """A driver to be killed or interrupted: `python -m tests.evolve.executors.driver KIND DO MARKS`.
 
-It puts each of two workers to a unit that does not end, which leaves a file in MARKS, and says when they are started.
+It puts each of two workers to a unit that does not end, which leaves a file in MARKS.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ def main(kind: str, do: str, marks: str) -> None:
     with executor_named(kind, 2, Workload) as executor:
         for number in range(2):
             executor.submit(number, {"do": do, "mark": str(Path(marks) / str(number))})
-        print("ready", flush=True)
         list(executor.finished())
 
 

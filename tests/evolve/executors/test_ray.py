@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 from collections import Counter
 from collections.abc import Iterator
@@ -57,6 +59,14 @@ def test_a_node_is_lost_and_no_unit(cluster: Any, tmp_path: Path) -> None:
 def test_what_a_driver_started_ends_when_it_is_killed(driver: Driver) -> None:  # noqa: F811
     process, workers = driver("ray", "hang")
     process.kill()
+    until(lambda: not any(map(alive, workers)))
+
+
+def test_ctrl_c_interrupts_the_driver_and_ends_what_it_started(driver: Driver) -> None:  # noqa: F811
+    process, workers = driver("ray", "spin")
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert errors.count("Traceback") == 1 and errors.rstrip().endswith("KeyboardInterrupt")
     until(lambda: not any(map(alive, workers)))
 
 
