@@ -68,23 +68,29 @@ def batches(task: Task, seed: int) -> Tensor:
     return torch.cat(epochs).view(-1, batch)[:steps]
 
 
+def measured(task: Task) -> dict[str, object]:
+    """All rates of the grid on one task: means and standard errors over the seeds, and the best of them."""
+    rates = torch.tensor(GRID)
+    found = torch.stack([trained(task, rates, seed) for seed in range(SEEDS)])  # [seeds, rates]
+    means, errors = found.mean(0).tolist(), (found.std(0) / SEEDS**0.5).tolist()
+    best = max(range(len(GRID)), key=lambda n: means[n])
+    print(f"{task.name}: best {GRID[best]:g} with {means[best]:.4f}, the recipe has {task.recipe.rate:g}")
+    for rate, mean, error in zip(GRID, means, errors):
+        print(f"  {rate:<8g} {mean:.4f} +- {error:.4f}", flush=True)
+    return {"mean": means, "standard_error": errors, "best": GRID[best], "recipe": task.recipe.rate}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, help="write the figures there")
-    out = parser.parse_args().out
-    rates = torch.tensor(GRID)
-    figures: dict[str, object] = {"machine": machine(), "seeds": SEEDS, "rates": GRID}
-    for name in TASKS:
-        task = task_named(name)
-        found = torch.stack([trained(task, rates, seed) for seed in range(SEEDS)])  # [seeds, rates]
-        means, errors = found.mean(0).tolist(), (found.std(0) / SEEDS**0.5).tolist()
-        best = max(range(len(GRID)), key=lambda n: means[n])
-        figures[name] = {"mean": means, "standard_error": errors, "best": GRID[best], "recipe": task.recipe.rate}
-        print(f"{name}: best {GRID[best]:g} with {means[best]:.4f}, the recipe has {task.recipe.rate:g}", flush=True)
-        for rate, mean, error in zip(GRID, means, errors):
-            print(f"  {rate:<8g} {mean:.4f} +- {error:.4f}")
-    if out:
-        out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    parser.add_argument("task", nargs="*", default=TASKS, help="some of the tasks; all if none is named")
+    parser.add_argument("--out", type=Path, help="write the figures there; those of other tasks stay")
+    arguments = parser.parse_args()
+    torch.set_flush_denormal(True)  # what diverges or dies out would be many times slower
+    figures = {name: measured(task_named(name)) for name in arguments.task}
+    if arguments.out:
+        kept = json.loads(arguments.out.read_text(encoding="utf-8")) if arguments.out.exists() else {}
+        kept |= {"machine": machine(), "seeds": SEEDS, "rates": GRID, **figures}
+        arguments.out.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
