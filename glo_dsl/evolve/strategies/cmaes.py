@@ -18,7 +18,7 @@ with warnings.catch_warnings():  # cma warns that it cannot plot when matplotlib
     warnings.simplefilter("ignore", UserWarning)
     import cma
 
-QUIET = {"seed": np.nan, "verbose": -9, "verb_log": 0, "verb_disp": 0, "signals_filename": ""}
+QUIET = {"seed": np.nan, "verbose": -9, "signals_filename": ""}
 """No seeding of NumPy's global generator, nothing printed, no files written, none read."""
 
 TIES_ARE_USUAL = {"tolflatfitness": np.inf, "tolfun": 0, "tolfunhist": 0, "tolstagnation": 0}
