@@ -95,6 +95,11 @@ class Search:
 
     def run(self) -> Outcome:
         """The strategy until its end or that of its budget, then the winners again."""
+        self.propose()
+        return verified(self, self._leaders())
+
+    def propose(self) -> None:
+        """The strategy until its end or that of its budget."""
         number = 0
         while self.ledger.trainings < self.config.trainings:
             proposals = self._strategy.ask()
@@ -105,7 +110,6 @@ class Search:
             self.ledger.record("tell", {"fitness": [t.fitness for t in told], "reasons": [t.reason for t in told]})
             number += 1
             self._say("searching", min(self.ledger.trainings, self.config.trainings), self.config.trainings)
-        return verified(self, self._leaders())
 
     def _say(self, stage: str, done: int, total: int) -> None:
         best = max((t.fitness for t in self.trained.values()), default=None)
