@@ -116,14 +116,14 @@ def main() -> None:
     parser.add_argument("--dir", type=Path, help="a directory on the disk to measure; default: the system's for such")
     parser.add_argument("--out", type=Path, help="write the figures there")
     options = parser.parse_args()
-    found = evaluations(options.evaluations)
+    before, found = machine(), evaluations(options.evaluations)
     rows = []
     for of_unit in (1, 8, 64):
         with tempfile.TemporaryDirectory(dir=options.dir) as directory:
             rows.append(measured(Path(directory), found, of_unit))
         print(json.dumps(rows[-1], indent=1))
     if options.out:
-        figures = {"machine": machine() | {"load after": os.getloadavg()[0]}, "studies": rows}
+        figures = {"machine": before | {"load after": os.getloadavg()[0]}, "studies": rows}
         options.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 

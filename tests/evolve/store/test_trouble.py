@@ -235,6 +235,13 @@ def test_network_file_systems_are_refused(shared: Path, tmp_path: Path, monkeypa
         Records.open(shared)
 
 
+def test_the_file_is_kept_as_the_page_says(study: Study) -> None:
+    """With a log beside it, which the system writes to the disk when it likes: not at every commit, but in order."""
+    with study._database.snapshot() as db:
+        modes = [db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous", "foreign_keys")]
+    assert modes == ["wal", 1, 1]
+
+
 def test_places_without_shared_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One of SQLite's own file systems cannot do it either."""
     honest = database._connection
