@@ -50,6 +50,9 @@ POSITION = "position"
 LOSS = "loss"
 """Output: one value per sample."""
 
+CONDITIONS = {"and": (0, 1), "or": (0, 1), "not": (0,), "select": (0,)}
+"""Which arguments of an operator are conditions."""
+
 Operand = float | str
 """A literal, or the name of a value: `v0 v1 …`, `p_NAME` for a parameter, `classes`, `position`."""
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 from glo_codegen.program import (
     CLASSES,
+    CONDITIONS,
     LOSS,
     POSITION,
     Input,
@@ -32,9 +33,6 @@ from glo_codegen.triton_launch import arguments, tiled, wrapped
 
 IDENTITY = {"sum": "0.0", "max": 'float("-inf")', "min": 'float("inf")'}
 """What a reduction sees in lanes beyond the last class."""
-
-CONDITIONS = {"and": (0, 1), "or": (0, 1), "not": (0,), "select": (0,)}
-"""Which arguments of an operator are conditions."""
 
 FLOAT32 = (2.0**-126, (2 - 2**-23) * 2.0**127)
 """Smallest and largest normal number: beyond them Triton gives a literal the type float64."""
