@@ -80,6 +80,14 @@ def test_a_shift_moves_by_at_most_its_padding_over_black() -> None:
     assert set(rows) == {6, 7, 8} and set(found.unique().tolist()) == {0.0, 1.0}
 
 
+def test_a_shift_goes_every_way_equally_far() -> None:
+    dot = torch.zeros(400, 1, 9, 9)
+    dot[:, 0, 4, 4] = 1.0
+    found = Shift((0.0,), (1.0,), padding=2)(dot, generator())
+    _, _, rows, columns = found.nonzero(as_tuple=True)
+    assert set(rows.tolist()) == set(columns.tolist()) == {2, 3, 4, 5, 6}
+
+
 def test_normalising_takes_each_channel_to_mean_0_and_deviation_1() -> None:
     whole = images(50) * torch.tensor([0.5, 1.0, 2.0])[:, None, None]
     mean, deviation = whole.mean((0, 2, 3)), whole.std((0, 2, 3), unbiased=False)

@@ -97,6 +97,14 @@ def test_logits_of_all_cnn_c_are_the_mean_of_36_rectified_pixels() -> None:
     torch.testing.assert_close(logits, before[:, :, :6, :6].mean((2, 3)))
 
 
+@pytest.mark.parametrize("make", [networks.resnet20, networks.wide_resnet_16_8])
+def test_residual_networks_start_from_hes_weights(make: Callable[[], nn.Module]) -> None:
+    layers = [layer for layer in make().modules() if isinstance(layer, nn.Conv2d)]
+    for layer in layers:
+        wanted = (2 / (layer.kernel_size[0] ** 2 * layer.out_channels)) ** 0.5
+        assert layer.weight.std().item() == pytest.approx(wanted, rel=0.25) and layer.bias is None
+
+
 def test_response_norm_is_that_of_tensorflow() -> None:
     x = torch.randn(2, 64, 3, 3, generator=torch.Generator().manual_seed(0)) * 30
     squares = torch.stack([x[:, max(0, c - 4) : c + 5].square().sum(1) for c in range(64)], dim=1)
