@@ -186,6 +186,15 @@ def test_crossover_happens_as_often_as_said_and_children_of_both_parents_are_kep
     assert all((a.tree, b.tree) == (one, two) for a, b in pairs if a.origin == "mutation")
 
 
+def test_a_generation_is_the_elites_and_both_children_of_every_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    search, made = small(8, elites=4), list[Individual]()
+    search.tell([Told(0.5)] * len(search.ask()))
+    children = search._children
+    monkeypatch.setattr(search, "_children", lambda *pair: made.extend(found := children(*pair)) or found)
+    search._breed()
+    assert len(made) == 26 and len(set(made)) > 10 and search.population[4:] == made
+
+
 def test_parents_are_numbers_of_proposals() -> None:
     search = small(4)
     log = run(search, Judge())

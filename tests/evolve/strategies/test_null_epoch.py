@@ -65,8 +65,15 @@ def test_at_third_order_it_is_the_formula_of_the_authors(theta: list[float], n: 
     target, other = pulls(loss, n)
     size = 1 + max(abs(v) for v in theta) ** 3
     assert target - (n - 1) * other == pytest.approx(left - right, abs=1e-10 * size * n)
-    if abs(left - right) > 1e-9 * size * n:
-        assert trainable(LearningRule(loss), [loss], n, "paper") == [left >= right]
+
+
+@pytest.mark.parametrize("n", [2, 3, 10])
+def test_the_verdict_of_the_paper_is_that_of_the_authors(n: int) -> None:
+    thetas = np.random.default_rng(n).normal(0, 1.2, (300, 8)).tolist()
+    verdicts = trainable(LearningRule(THIRD), [at(THIRD, theta) for theta in thetas], n, "paper")
+    sides = [as_coded(theta, n) for theta in thetas]
+    assert verdicts == [left >= right for left, right in sides]
+    assert 100 < sum(verdicts) < 200
 
 
 @pytest.mark.parametrize("order", range(2, 10))
