@@ -49,7 +49,8 @@ def stacked(task: Task, jobs: int, seeds: int) -> dict[str, float]:
     count = jobs * seeds
     return {
         "stacked per second": count / wall, "stacked per CPU second": count / cpu,
-        "loop per second": 4 / alone, "loop per CPU second": 4 / alone_cpu, "ratio per CPU second": count / cpu * alone_cpu / 4,
+        "loop per second": 4 / alone, "loop per CPU second": 4 / alone_cpu,
+        "ratio per CPU second": count / cpu * alone_cpu / 4,
     }  # fmt: skip
 
 
@@ -70,7 +71,9 @@ def looped(task: Task, count: int) -> tuple[float, float, float]:
     return time.perf_counter() - wall, time.process_time() - cpu, reached
 
 
-def searched(task: str, trainings: int, directory: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def searched(
+    task: str, trainings: int, executor_name: str, directory: Path
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """A search without its report: how its time is spent, and its candidates."""
     config = configured(SPACE.read_text(), "glo", {"task": task, "trainings": trainings})
     totals: Counter[str] = Counter()
@@ -81,7 +84,7 @@ def searched(task: str, trainings: int, directory: Path) -> tuple[dict[str, Any]
         totals["busy"] += finished.result["seconds"]
         totals["trainings"] += len(unit.payload["jobs"]) * len(unit.payload["seeds"])
 
-    where = Where()
+    where = Where(executor_name)
     wall, cpu = time.perf_counter(), os.times()
     with Study.create(directory, config.as_json()) as study, where.begin(config) as executor:
         study.take()
@@ -120,6 +123,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trainings", type=int, default=3000)
     parser.add_argument("--task", default="digits")
+    parser.add_argument("--executor", default="processes")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -128,7 +132,9 @@ def main() -> None:
     found: dict[str, Any] = {"machine": machine(), "task": options.task}
     found["training"] = stacked(task, 20, 2)
     with tempfile.TemporaryDirectory() as folder:
-        found["search"], candidates = searched(options.task, options.trainings, Path(folder) / "study")
+        found["search"], candidates = searched(
+            options.task, options.trainings, options.executor, Path(folder) / "study"
+        )
     found["rejected"] = falsely_rejected(task, candidates)
     print(json.dumps(found, indent=1))
     if options.out:

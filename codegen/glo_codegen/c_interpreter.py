@@ -40,7 +40,7 @@ ENTRY = "glo_interpret"
 HEAD = r"""
 enum { LANES = 32 };
 
-// `code` [steps][5]: code, result, up to three registers or an input. Registers hold LANES values, those that are `wide`
+// `code` [steps][5]: code, result, up to three registers or an input. Registers hold LANES values, `wide` ones
 // as many for each class; the first of them are `fixed`, the next is the position of the class.
 typedef struct {
     int64_t rows, classes, steps, registers, fixed;

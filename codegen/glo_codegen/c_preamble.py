@@ -215,15 +215,14 @@ INLINE double total_of(const real *values, int64_t n) {
     return total;
 }
 
-// Rows of at most NARROW classes are computed LANES at a time. A draft is compiled fast, to be run a few times: it does
-// so with all rows, and has one body instead of two.
+// Rows of at most NARROW classes are computed LANES at a time.
 enum { LANES = 16, NARROW = 64 };
 
 // A long row is summed in stretches of so many classes, so that a total never meets a value far smaller than itself.
 enum { STRETCH = 512 };
 
 // With GLO_ACROSS rows, not classes, lie side by side in memory, in gradients too: all are computed LANES at a time.
-#if defined(GLO_DRAFT) || defined(GLO_ACROSS)
+#ifdef GLO_ACROSS
 #define IS_NARROW(n) 1
 #else
 #define IS_NARROW(n) ((n) >= 1 && (n) <= NARROW)

@@ -9,7 +9,7 @@ from typing import Any
 
 from glo_dsl.errors import GloError
 from glo_dsl.evolve.config import Config
-from glo_dsl.evolve.evaluator import PartName
+from glo_dsl.evolve.evaluator import PartName, remember
 from glo_dsl.evolve.funnel import KNOWN, Funnel, Verdict
 from glo_dsl.evolve.ledger import Ledger, Measured, Request, Schedule, key_of
 from glo_dsl.evolve.space import space_of
@@ -178,7 +178,9 @@ class Search:
 
     def request(self, loss: Loss, verdict: Verdict, rate: float, part: PartName = "validation") -> Request:
         """A training of a loss; what comes to the same has the same key."""
-        return Request(key_of(verdict.key, rate * verdict.largest, part), restated(loss), rate)
+        text = restated(loss)
+        remember(text, loss)
+        return Request(key_of(verdict.key, rate * verdict.largest, part), text, rate)
 
     def peek(self, loss: Loss) -> Verdict:
         """The funnel's verdict on a loss by itself."""

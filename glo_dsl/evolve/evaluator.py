@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, Literal
 
 from glo_dsl.evolve.kernels import Candidate, build_candidates
@@ -21,7 +22,10 @@ Options = Mapping[str, Any]
 PartName = Literal["validation", "test"]
 
 REMEMBERED = 512
-"""Kernels that a worker keeps loaded."""
+"""Kernels that a worker keeps."""
+
+TEXTS = 4096
+"""Texts whose losses a process keeps."""
 
 
 class Trainer:
@@ -70,11 +74,26 @@ def trainer_of(task: str, options: Options) -> partial[Trainer]:
     return partial(Trainer, task, dict(options))
 
 
-@lru_cache(4096)
+_KNOWN: OrderedDict[str, Loss] = OrderedDict()
+_LOCK = threading.Lock()
+
+
 def loss_of(text: str) -> Loss:
     """The one loss of a text."""
-    (loss,) = losses_of(text).values()
-    return loss
+    with _LOCK:
+        found = _KNOWN.get(text)
+    if found is None:
+        (found,) = losses_of(text).values()
+        remember(text, found)
+    return found
+
+
+def remember(text: str, loss: Loss) -> None:
+    """Spares trainers of this process the reading of a text that was made from a loss."""
+    with _LOCK:
+        _KNOWN[text] = loss
+        while len(_KNOWN) > TEXTS:
+            _KNOWN.popitem(last=False)
 
 
 def _number(metric: float) -> float | None:

@@ -6,15 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from glo_codegen.program import Program
 from glo_dsl.lang.loss import Loss
 from glo_dsl.passes.pipeline import compile_program
 from glo_dsl.runtime.build_c import NoCompiler
-from glo_dsl.runtime.c_kernel import CKernel, build_all
 from glo_dsl.runtime.compile import compile
+from glo_dsl.runtime.interpreter import Interpreted
 
 Step = Callable[[], None]
 
@@ -25,7 +24,7 @@ class Candidate:
 
     loss: Loss
     params: tuple[float, ...]
-    kernel: CKernel | None
+    kernel: Interpreted | None
 
     @property
     def predictions(self) -> str:
@@ -41,8 +40,7 @@ class Candidate:
         float32."""
         inputs = (outputs, target) if self.predictions_first else (target, outputs)
         if self.kernel is not None:
-            scalar = torch.empty(())
-            return self.kernel.bind(inputs, self.params, "sum", -100, scalar, [gradient])
+            return self.kernel.bind(inputs, self.params, gradient)
         fn = compile(self.loss, "torch")
         values: dict[str, Any] = dict(zip((p.name for p in self.loss.params), self.params))
         name = self.predictions
@@ -66,7 +64,8 @@ def program_of(loss: Loss) -> Program:
 
 
 def build_candidates(losses: Sequence[Loss], params: Sequence[Sequence[float]] | None = None) -> list[Candidate]:
-    """Candidates built together, a few to a translation unit; without a compiler they run in PyTorch.
+    """Candidates for the C interpreter, which costs no compiler call for any of them and computes as fast as their own
+    kernels would rows of few classes; without a compiler for it they run in PyTorch.
 
     Losses that differ in nothing but the defaults of their parameters, which `params` are in their place by default,
     are built once.
@@ -78,7 +77,7 @@ def build_candidates(losses: Sequence[Loss], params: Sequence[Sequence[float]] |
         return []
     programs = [program_of(loss) for loss in different.values()]
     try:
-        kernels: Sequence[CKernel | None] = build_all(programs, draft=True)
+        kernels: Sequence[Interpreted | None] = [Interpreted(program) for program in programs]
     except NoCompiler:
         kernels = [None] * len(programs)
     built = dict(zip(different, kernels))

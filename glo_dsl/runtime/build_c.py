@@ -23,7 +23,6 @@ CLANG = ("-Xclang", "-target-feature", "-Xclang", "+prefer-no-gather",
          "-Xclang", "-target-feature", "-Xclang", "+prefer-no-scatter")  # fmt: skip
 """Clang reads rows that lie apart by instructions that make short rows four times slower on some x86 processors."""
 
-DRAFT = ("-DGLO_DRAFT", "-O1")
 VARIANTS = (
     ("-march=native", "-mprefer-vector-width=256", "-fopenmp"), ("-march=native", "-fopenmp"),
     ("-march=native", "-fopenmp-simd"), ("-fopenmp-simd",), (),
@@ -96,17 +95,15 @@ def _machine() -> str:
 
 
 @lru_cache(maxsize=256)
-def load_c(text: str, double: bool, draft: bool = False) -> ctypes.CDLL:
+def load_c(text: str, double: bool) -> ctypes.CDLL:
     """The library built from a translation unit, for float64 if `double` and for float32 otherwise.
-
-    A `draft` compiles several times faster, runs a quarter slower, and is meant for rows of few classes.
 
     Raises:
         NoCompiler: it cannot be built here.
     """
     command, version = compiler()
-    flags = (("-DGLO_DOUBLE",) if double else ()) + (DRAFT if draft else FULL)
-    variants = _variants(version, draft)
+    flags = (("-DGLO_DOUBLE",) if double else ()) + FULL
+    variants = _variants(version)
     key = key_of(text, version, _machine(), repr(variants), *COMMON, *flags, *command[1:])
 
     def library() -> Path:
@@ -120,10 +117,10 @@ def load_c(text: str, double: bool, draft: bool = False) -> ctypes.CDLL:
         return ctypes.CDLL(str(library()))
 
 
-def _variants(version: str, draft: bool) -> tuple[tuple[str, ...], ...]:
+def _variants(version: str) -> tuple[tuple[str, ...], ...]:
     """The flags to try: with those of one compiler, and then without, for there are others."""
-    own = CLANG if "clang" in version else () if draft else LOOPS
-    return tuple((*variant, *extra) for extra, variant in product((own, ()) if own else ((),), VARIANTS))
+    own = CLANG if "clang" in version else LOOPS
+    return tuple((*variant, *extra) for extra, variant in product((own, ()), VARIANTS))
 
 
 def _build(

@@ -274,17 +274,14 @@ def strides_of(tensor: Tensor, per_sample: bool, apart: bool = False) -> tuple[i
     return (strides[0], 0) if per_sample else (0, strides[0])
 
 
-def build(
-    programs: Sequence[Program], double: bool = False, draft: bool = False, across: bool = False
-) -> list[CKernel]:
-    """The kernels of several Programs, built together in one translation unit; for `draft` see `load_c`, for `across`
-    `CKernel`.
+def build(programs: Sequence[Program], double: bool = False, across: bool = False) -> list[CKernel]:
+    """The kernels of several Programs, built together in one translation unit; for `across` see `CKernel`.
 
     Raises:
         NoCompiler: they cannot be built here.
     """
     named = [replace(program, name=f"{program.name}_{n}") for n, program in enumerate(programs)]
-    library = load_c(translation_unit(named, across), double, draft)
+    library = load_c(translation_unit(named, across), double)
     return [CKernel(program, library, double, across) for program in named]
 
 
@@ -292,7 +289,7 @@ IN_ONE_UNIT = 4
 """Losses in one translation unit: what all share is compiled once, and every core has a unit of its own."""
 
 
-def build_all(programs: Sequence[Program], double: bool = False, draft: bool = False) -> list[CKernel]:
+def build_all(programs: Sequence[Program], double: bool = False) -> list[CKernel]:
     """The kernels of any number of Programs, built on all cores.
 
     Raises:
@@ -300,4 +297,4 @@ def build_all(programs: Sequence[Program], double: bool = False, draft: bool = F
     """
     groups = [programs[n : n + IN_ONE_UNIT] for n in range(0, len(programs), IN_ONE_UNIT)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(chain.from_iterable(pool.map(partial(build, double=double, draft=draft), groups)))
+        return list(chain.from_iterable(pool.map(partial(build, double=double), groups)))

@@ -118,7 +118,7 @@ def _c(loss: Loss) -> Kernel:
     def variant(wrt: tuple[str, ...], double: bool, across: bool) -> CKernel:
         return build([compile_program(loss, wrt)], double, across=across)[0]
 
-    load_c(translation_unit(()), double=False, draft=True)  # fails here, and soon, if there is no compiler
+    load_c(translation_unit(()), double=False)  # fails here, and soon, if there is no compiler
 
     def prepare(inputs: Sequence[Tensor], wrt: tuple[str, ...], reduction: str, inplace: str | None = None) -> Step:
         double = any(t.dtype == torch.float64 for v, t in zip(loss.inputs, inputs) if v.type.kind == "real")

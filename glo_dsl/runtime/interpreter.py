@@ -6,7 +6,6 @@ import ctypes
 from collections.abc import Callable, Sequence
 from functools import cache
 
-import torch
 from torch import Tensor
 
 from glo_codegen.c_interpreter import ENTRY, Code, emit_interpreter, encoded
@@ -60,7 +59,8 @@ class Interpreted:
         code, count = self._code, len(tensors)
         strides = [s for t in tensors for s in (t.stride(0), t.stride(1) if t.dim() > 1 else 0)]
         arrays = (
-            (ctypes.c_int32 * len(code.steps))(*code.steps), (ctypes.c_uint8 * len(code.wide)).from_buffer_copy(code.wide),
+            (ctypes.c_int32 * len(code.steps))(*code.steps),
+            (ctypes.c_uint8 * len(code.wide)).from_buffer_copy(code.wide),
             (ctypes.c_double * max(len(code.fixed), 1))(*(_number(v, given) for v in code.fixed)),
             (ctypes.c_void_p * count)(*(t.data_ptr() for t in tensors)), (ctypes.c_int64 * (2 * count))(*strides),
         )  # fmt: skip
@@ -78,10 +78,3 @@ class Interpreted:
 
 def _number(value: Operand, given: dict[str, float]) -> float:
     return float(given[value]) if isinstance(value, str) else float(value)
-
-
-def check(tensors: Sequence[Tensor]) -> None:
-    """Raises TypeError for tensors that the interpreter would read as something else."""
-    for tensor in tensors:
-        if tensor.device.type != "cpu" or tensor.dtype not in (torch.float32, torch.int64):
-            raise TypeError(f"the interpreter takes float32 and int64 on the CPU, got {tensor.dtype}, {tensor.device}")

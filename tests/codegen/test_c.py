@@ -124,18 +124,6 @@ def test_long_sums_keep_their_digits() -> None:
         assert value.item() == pytest.approx(float(torch.tensor(1.1)), rel=3e-6)
 
 
-@pytest.mark.parametrize("classes", [3, 64, 300, 5000])
-def test_a_draft_computes_the_same(classes: int) -> None:
-    loss = loss_of("loss f(z: real[C], t: class[C]; k = 2) = -k * log(softmax(z)[t])")
-    z, t = batch(loss, 50, classes)
-    program = compile_program(loss, ["z"])
-    (value, gradients), (same, again) = (
-        build([program], draft=draft)[0].run([z, t], [2.0], "mean", -100) for draft in (False, True)
-    )
-    torch.testing.assert_close(same, value)
-    torch.testing.assert_close(again["z"], gradients["z"])
-
-
 @pytest.mark.parametrize("classes", [10, 100])
 @pytest.mark.parametrize("name", ["cross_entropy", "taylor3"])
 def test_classes_that_are_not_next_to_each_other_give_the_same_bits(name: str, classes: int) -> None:
