@@ -78,6 +78,7 @@ class Search:
         self.config, self.task, self.ledger, self._report = config, task, ledger, report
         self.counts: Counter[str] = Counter()
         self.trained: dict[bytes, Trained] = {}
+        self._met: set[bytes] = set()
         loss = losses_of(config.space)[config.loss]
         check_space(loss, task)
         classes = task.outputs if task.metric == "accuracy" else 0
@@ -120,20 +121,21 @@ class Search:
         self._say(stage, done, total)
 
     def _generation(self, number: int, proposals: Sequence[Proposal]) -> list[Told]:
-        verdicts = self._verdicts(proposals)
+        alone = self.judged([p.loss for p in proposals])
+        verdicts = self._new(alone)
         requests, owners = [], []
         for place, (proposal, verdict) in enumerate(zip(proposals, verdicts)):
             if verdict.reason in (None, KNOWN):
                 for rate in self.rates_of(verdict):
                     requests.append(self.request(proposal.loss, verdict, rate))
                     owners.append(place)
-        note = {"generation": number, "verdicts": [_written(v) for v in verdicts]}
+        note = {"generation": number, "verdicts": [v.written for v in alone]}
         candidates = [_candidate(p, v) for p, v in zip(proposals, verdicts)]
         schedule = Schedule(self.config.seeds("search"), self.steps, "validation", self.config.keep)
         found = self.ledger.evaluate("search", requests, schedule, candidates, note)
         best: dict[int, tuple[Request, Measured]] = {}
         for place, request, measured in zip(owners, requests, found):
-            if place not in best or (measured.fitness or -1) > (best[place][1].fitness or -1):
+            if place not in best or measured.rank > best[place][1].rank:
                 best[place] = request, measured
         return [self._told(p, v, best.get(n)) for n, (p, v) in enumerate(zip(proposals, verdicts))]
 
@@ -151,20 +153,22 @@ class Search:
             )
         return Told(measured.fitness, verdict.reason or "")
 
-    def _verdicts(self, proposals: Sequence[Proposal]) -> list[Verdict]:
-        """Of the book, where it has them: to judge takes milliseconds for each."""
+    def judged(self, losses: Sequence[Loss]) -> list[Verdict]:
+        """The funnel's verdicts on each loss by itself: those of the book, if it has them, for to judge takes
+        milliseconds. They belong into the note of the evaluation that comes next, as `Verdict.written`."""
         stored = self.ledger.stored("ask")
-        if stored is not None and len(stored.get("verdicts", ())) == len(proposals):
-            return [_read(text) for text in stored["verdicts"]]
-        verdicts = []
-        seen: set[bytes] = set(self.trained)
-        for proposal in proposals:
-            verdict = self._funnel.peek(proposal.loss)
-            if verdict.reason is None and verdict.key in seen:
-                verdict = replace(verdict, reason=KNOWN)
-            seen.add(verdict.key)
-            verdicts.append(verdict)
-        return verdicts
+        if stored is not None and len(stored.get("verdicts", ())) == len(losses):
+            return [Verdict.read(text) for text in stored["verdicts"]]
+        return [self._funnel.peek(loss) for loss in losses]
+
+    def _new(self, verdicts: Sequence[Verdict]) -> list[Verdict]:
+        """The same, where a gradient that was met before is no new one."""
+        found = []
+        for verdict in verdicts:
+            known = verdict.reason is None and verdict.key in self._met
+            found.append(replace(verdict, reason=KNOWN) if known else verdict)
+            self._met.add(verdict.key)
+        return found
 
     def rates_of(self, verdict: Verdict) -> list[float]:
         """The learning rates that a candidate is tried at."""
@@ -218,15 +222,6 @@ def _complexity(proposal: Proposal) -> int:
 def _candidate(proposal: Proposal, verdict: Verdict) -> Candidate:
     origin: dict[str, Any] = {"origin": proposal.origin, "parents": list(proposal.parents), **proposal.notes}
     return Candidate(restated(proposal.loss), origin, verdict.key or None, _complexity(proposal), verdict.reason or "")
-
-
-def _written(verdict: Verdict) -> list[Any]:
-    return [verdict.reason, verdict.key.hex(), verdict.scale, verdict.largest]
-
-
-def _read(stored: Sequence[Any]) -> Verdict:
-    reason, key, scale, largest = stored
-    return Verdict(reason, bytes.fromhex(key), scale, largest)
 
 
 def check_space(loss: Loss, task: Task) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -37,6 +38,17 @@ class Verdict:
     key: bytes = b""
     scale: float = 1.0
     largest: float = 1.0
+
+    @property
+    def written(self) -> list[Any]:
+        """As JSON has it."""
+        return [self.reason, self.key.hex(), self.scale, self.largest]
+
+    @classmethod
+    def read(cls, written: Sequence[Any]) -> Verdict:
+        """The verdict that was written so."""
+        reason, key, scale, largest = written
+        return cls(reason, bytes.fromhex(key), scale, largest)
 
 
 @dataclass

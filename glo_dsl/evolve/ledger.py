@@ -8,6 +8,7 @@ that is there is read, and only where the book ends new work begins. So there is
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -71,6 +72,11 @@ class Measured:
         if self.reason:
             return None
         return sum(0.0 if m != m else m for m in self.metric) / len(self.metric)
+
+    @property
+    def rank(self) -> tuple[int, float]:
+        """The further, the better; then the fitter."""
+        return self.steps, -math.inf if self.fitness is None else self.fitness
 
 
 def key_of(gradient_class: bytes, step_size: float, part: str) -> bytes:

@@ -137,10 +137,11 @@ def _tuned(search: Search, finalist: Finalist, rate: float) -> Finalist | None:
         if not vectors:
             break
         given = [_with_defaults(loss, vector) for vector in vectors]
-        verdicts = [search.peek(g) for g in given]
+        verdicts = search.judged(given)
         usable = [n for n, v in enumerate(verdicts) if v.reason is None]
         requests = [search.request(given[n], verdicts[n], rate * unit / verdicts[n].scale) for n in usable]
-        found = dict(zip(usable, search.ledger.evaluate("constants", requests, schedule)))
+        note = {"verdicts": [v.written for v in verdicts]}
+        found = dict(zip(usable, search.ledger.evaluate("constants", requests, schedule, note=note)))
         cma.tell([_fitness(found.get(n)) for n in range(len(vectors))])
     best = _with_defaults(loss, [float(f"{v:.4g}") for v in cma.mean])
     verdict = search.peek(best)

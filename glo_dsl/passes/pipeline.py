@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 from glo_codegen.program import Program
 from glo_dsl.errors import GloError, did_you_mean
@@ -47,20 +46,13 @@ def derive(loss: Loss, wrt: Iterable[str]) -> Derived:
         if name not in known:
             raise GloError(f"{loss.name} has no gradient for {name}", hint=did_you_mean(name, known))
         variables.append(known[name])
+    (value,) = simplify((loss.expr,))
     try:
-        value, found = _derived(loss.expr, tuple(variables))
+        found = gradients(value, variables)
     except GloError as error:
         raise error.at(loss.span, loss.source) from None
-    return Derived(value, dict(zip(variables, found, strict=True)))
-
-
-@lru_cache(1024)
-def _derived(expr: Expr, variables: tuple[Var, ...]) -> tuple[Expr, tuple[Expr, ...]]:
-    """Value and gradients, simplified; remembered, for a search judges a loss before it trains it."""
-    (value,) = simplify((expr,))
-    found = gradients(value, variables)
     value, *simplified = simplify((value, *found.values()))
-    return value, tuple(simplified)
+    return Derived(value, dict(zip(variables, simplified, strict=True)))
 
 
 def compile_program(loss: Loss, wrt: Iterable[str], walked: bool = False) -> Program:

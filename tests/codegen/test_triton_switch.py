@@ -40,7 +40,7 @@ def test_the_text(golden: Callable[[str, str], None]) -> None:
     """The kernel that chooses, and its launch; the kernels that it calls are those of the losses."""
     text = emit_switch([whole_program(glo.zoo[name]) for name in ("focal", "gce")])
     golden(
-        text[text.index('@triton.jit(do_not_specialize=["ignore_index", "rows"])\ndef switch_kernel') :], "switch.py"
+        text[text.index('@triton.jit(do_not_specialize=["ignore_index", "rows"])\ndef switch_kernel') :], "switch.txt"
     )
 
 
