@@ -33,18 +33,12 @@ def test_search_writes_a_loss_its_kernel_and_a_table(installed: Run, tmp_path: P
     assert summary["losses"][0]["name"] == "cross_entropy" and len(summary["losses"]) > 1
     best = tmp_path / "found" / "best.glo"
     assert best.read_text().strip() in printed
-    cubin = installed("glo-compile", best, "--target", "cuda:90", "-o", "best.cubin")
-    assert cubin.returncode == 0 and (tmp_path / "best.cubin").read_bytes().startswith(b"\x7fELF")
     code = "import sys; sys.path.insert(0, 'found'); import best_triton, torch; " \
            "print(best_triton.best(torch.randn(5, 10), torch.arange(5)).isfinite().item())"  # fmt: skip
     used = subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert used.stdout.strip() == "True", used.stderr
-    again = installed("glo", "search", SPACE, *SMALL)
-    assert again.returncode == 1 and "resume it" in again.stderr.decode()
     told = installed("glo", "resume", "found")
     assert told.returncode == 0 and best.read_text().strip() in told.stdout.decode()
-    front = installed("glo", "front", "found")
-    assert front.stdout.decode() == (tmp_path / "found" / "front.glo").read_text()
 
 
 def test_ctrl_c_leaves_a_study_to_go_on_with(installed: Run, tmp_path: Path) -> None:

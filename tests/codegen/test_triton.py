@@ -227,7 +227,7 @@ def test_long_rows_are_streamed(build: Build) -> None:
 @pytest.mark.parametrize("build", ["resident"], indirect=True)
 def test_a_row_of_more_classes_than_any_register_file_holds(build: Build) -> None:
     loss = loss_of("loss ce(z: real[C], t: class[C]) = -log(softmax(z))[t]")
-    check(loss, build(program_of(loss)), batch(loss, 1, 262145))
+    check(loss, build(program_of(loss)), batch(loss, 1, 65537))
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
