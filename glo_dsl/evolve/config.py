@@ -26,8 +26,8 @@ class Config:
         rungs: shares of them after which candidates are judged. keep: share that goes on.
         rates: "scaled": candidates are trained at learning rates at which their first steps are as long as
             cross-entropy's would be, times `rate_factors`; "task": all at the task's, as the papers do.
-        search_seeds, leader_seeds, rate_seeds, tune_seeds, fresh_seeds: networks for each purpose; no two purposes
-            share a seed.
+        search_seeds, leader_seeds, rate_seeds, tune_seeds, confirm_seeds, fresh_seeds: networks for each purpose; no
+            two purposes share a seed.
         leaders: candidates that are looked at a second time. finalists: those of them that are reported.
         tune_generations: of CMA-ES on the constants of the finalists, 0 for none. tune_sigma: its first step.
     """
@@ -49,6 +49,7 @@ class Config:
     leader_seeds: int = 10
     rate_seeds: int = 10
     tune_seeds: int = 6
+    confirm_seeds: int = 40
     fresh_seeds: int = 100
     leaders: int = 12
     finalists: int = 3
@@ -57,7 +58,16 @@ class Config:
 
     def __post_init__(self) -> None:
         """Raises GloError for values that make no sense."""
-        for name in ("search_seeds", "leader_seeds", "rate_seeds", "tune_seeds", "leaders", "finalists", "trainings"):
+        for name in (
+            "search_seeds",
+            "leader_seeds",
+            "rate_seeds",
+            "tune_seeds",
+            "confirm_seeds",
+            "leaders",
+            "finalists",
+            "trainings",
+        ):
             _at_least(name, getattr(self, name), 1)
         _at_least("fresh_seeds", self.fresh_seeds, 2)
         _at_least("tune_generations", self.tune_generations, 0)
@@ -73,9 +83,9 @@ class Config:
         if not self.rate_factors or min(self.rate_factors) <= 0:
             raise GloError(f"rate_factors are {list(self.rate_factors)}", hint="one number above 0 at least")
 
-    def seeds(self, purpose: Literal["search", "leader", "rate", "tune", "fresh"]) -> tuple[int, ...]:
+    def seeds(self, purpose: Literal["search", "leader", "rate", "tune", "confirm", "fresh"]) -> tuple[int, ...]:
         """The seeds of the networks of one purpose."""
-        order = ("search", "leader", "tune", "rate", "fresh")
+        order = ("search", "leader", "tune", "rate", "fresh", "confirm")
         first = 100_000 * (1 + order.index(purpose)) + 1000 * self.seed
         return tuple(range(first, first + getattr(self, f"{purpose}_seeds")))
 

@@ -19,7 +19,8 @@ SPACE = Path(__file__).parents[2] / "examples" / "glo.glo"
 BLOBS = f"{Path(__file__).parents[1] / 'evolve' / 'blobs.py'}:blobs"
 SMALL = (
     "--task", BLOBS, "--trainings", 30, "--fresh-seeds", 4, "--set", "population=12", "--set", "finalists=1",
-    "--set", "leader_seeds=2", "--set", "rate_seeds=2", "--set", "tune_seeds=2", "--set", "tune_generations=2",
+    "--set", "leader_seeds=2", "--set", "rate_seeds=2", "--set", "tune_seeds=2", "--set", "confirm_seeds=3",
+    "--set", "tune_generations=2",
     "--out", "found",
 )  # fmt: skip
 

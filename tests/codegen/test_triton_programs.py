@@ -110,7 +110,7 @@ def calls(draw: Any) -> tuple[Loss, list[Tensor], dict[str, float]]:
     return loss, [t.float() if t.is_floating_point() else t for t in tensors], draw(parameters_for(loss))
 
 
-@settings(max_examples=150, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@settings(max_examples=110, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(calls())
 def test_random_programs(call: tuple[Loss, list[Tensor], dict[str, float]]) -> None:
     check(*call)

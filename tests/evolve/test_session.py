@@ -233,5 +233,5 @@ def test_one_that_raises_does_not_spoil_its_neighbours(tmp_path: Path, monkeypat
 def test_seeds_of_different_purposes_never_meet() -> None:
     for seed in (0, 1, 7):
         config = Config(GLO, "glo", seed=seed)
-        used = [s for p in ("search", "leader", "tune", "rate", "fresh") for s in config.seeds(p)]  # type: ignore[arg-type]
+        used = [s for p in ("search", "leader", "tune", "rate", "confirm", "fresh") for s in config.seeds(p)]  # type: ignore[arg-type]
         assert len(used) == len(set(used))
