@@ -28,6 +28,12 @@ class Grid:
         """Whether both ends are worse than the best: nothing better can be expected beyond them."""
         return max(self.accuracy[0], self.accuracy[-1]) < max(self.accuracy)
 
+    @property
+    def written(self) -> dict[str, float | None]:
+        """As JSON has it: the fitness by rate, None where nothing could be trained."""
+        found = zip(self.rates, self.accuracy)
+        return {str(rate): fitness if math.isfinite(fitness) else None for rate, fitness in found}
+
 
 @dataclass(frozen=True)
 class Result:

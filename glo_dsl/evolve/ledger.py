@@ -74,9 +74,14 @@ class Measured:
         return sum(0.0 if m != m else m for m in self.metric) / len(self.metric)
 
     @property
+    def worth(self) -> float:
+        """The fitness, and less than any where there is none: the metric of a task may be below 0."""
+        return -math.inf if self.fitness is None else self.fitness
+
+    @property
     def rank(self) -> tuple[int, float]:
         """The further, the better; then the fitter."""
-        return self.steps, -math.inf if self.fitness is None else self.fitness
+        return self.steps, self.worth
 
 
 def key_of(gradient_class: bytes, step_size: float, part: str) -> bytes:

@@ -142,7 +142,7 @@ def _row(entry: Entry, baseline: Entry) -> dict[str, Any]:
     result = entry.result
     return {
         "name": result.name, "text": restated(entry.loss), "complexity": entry.complexity,
-        "learning_rate": result.grid.best, "grid": dict(zip(map(str, result.grid.rates), result.grid.accuracy)),
+        "learning_rate": result.grid.best, "grid": result.grid.written,
         "test": result.accuracies, "mean": result.mean, "standard_error": result.standard_error,
         "welch_p": None if entry is baseline else welch(baseline.result, result),
     }  # fmt: skip

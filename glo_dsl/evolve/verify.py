@@ -91,7 +91,7 @@ def _second_look(search: Search, leaders: Sequence[Finalist]) -> list[Finalist]:
     """The best on other seeds; of equals the smaller."""
     schedule = Schedule(search.config.seeds("leader"), search.steps[-1:])
     requests = [search.request(f.loss, f.verdict, f.rate) for f in leaders]
-    fitness = [m.fitness or 0.0 for m in search.ledger.evaluate("leaders", requests, schedule)]
+    fitness = [m.worth for m in search.ledger.evaluate("leaders", requests, schedule)]
     order = sorted(range(len(leaders)), key=lambda n: (-fitness[n], leaders[n].complexity, n))
     return [replace(leaders[n], loss=replace(leaders[n].loss, name=f"found{k}"))
             for k, n in enumerate(order[: search.config.finalists])]  # fmt: skip
@@ -101,7 +101,7 @@ def _grid(search: Search, finalist: Finalist) -> Grid:
     def judge(rates: Sequence[float]) -> list[float]:
         requests = [search.request(finalist.loss, finalist.verdict, rate) for rate in rates]
         schedule = Schedule(search.config.seeds("rate"), search.steps[-1:])
-        return [m.fitness or 0.0 for m in search.ledger.evaluate("rates", requests, schedule)]
+        return [m.worth for m in search.ledger.evaluate("rates", requests, schedule)]
 
     return grid_of(judge, finalist.rate)
 
@@ -111,7 +111,7 @@ def _confirmed(search: Search, entries: Sequence[tuple[Finalist, Grid]]) -> list
     diverges is not seen by ten."""
     schedule = Schedule(search.config.seeds("confirm"), search.steps[-1:])
     requests = [search.request(f.loss, f.verdict, grid.best) for f, grid in entries]
-    return [m.fitness or 0.0 for m in search.ledger.evaluate("confirm", requests, schedule)]
+    return [m.worth for m in search.ledger.evaluate("confirm", requests, schedule)]
 
 
 def _fresh(search: Search, finalist: Finalist, grid: Grid) -> Result:

@@ -22,3 +22,8 @@ def test_statistics() -> None:
     assert first.standard_error == pytest.approx(float(sem(first.accuracies)))
     assert welch(first, first) == pytest.approx(1.0)
     assert welch(first, second) < 0.01
+
+
+def test_a_grid_is_written_as_json_has_it() -> None:
+    grid = Grid((0.5, 1.0, 2.0), (float("-inf"), 0.25, 0.125))
+    assert grid.written == {"0.5": None, "1.0": 0.25, "2.0": 0.125}
