@@ -9,7 +9,7 @@ from typing import Any
 
 from glo_dsl.errors import GloError
 from glo_dsl.evolve.config import Config
-from glo_dsl.evolve.evaluator import PartName, remember
+from glo_dsl.evolve.evaluator import PartName
 from glo_dsl.evolve.funnel import KNOWN, Funnel, Verdict
 from glo_dsl.evolve.ledger import Ledger, Measured, Request, Schedule, key_of
 from glo_dsl.evolve.space import space_of
@@ -130,9 +130,10 @@ class Search:
                     requests.append(self.request(proposal.loss, verdict, rate))
                     owners.append(place)
         note = {"generation": number, "verdicts": [v.written for v in alone]}
-        candidates = [_candidate(p, v) for p, v in zip(proposals, verdicts)]
         schedule = Schedule(self.config.seeds("search"), self.steps, "validation", self.config.keep)
-        found = self.ledger.evaluate("search", requests, schedule, candidates, note)
+        found = self.ledger.evaluate(
+            "search", requests, schedule, lambda: [_candidate(p, v) for p, v in zip(proposals, verdicts)], note
+        )
         best: dict[int, tuple[Request, Measured]] = {}
         for place, request, measured in zip(owners, requests, found):
             if place not in best or measured.rank > best[place][1].rank:
@@ -182,9 +183,7 @@ class Search:
 
     def request(self, loss: Loss, verdict: Verdict, rate: float, part: PartName = "validation") -> Request:
         """A training of a loss; what comes to the same has the same key."""
-        text = restated(loss)
-        remember(text, loss)
-        return Request(key_of(verdict.key, rate * verdict.largest, part), text, rate)
+        return Request(key_of(verdict.key, rate * verdict.largest, part), loss, rate)
 
     def peek(self, loss: Loss) -> Verdict:
         """The funnel's verdict on a loss by itself."""

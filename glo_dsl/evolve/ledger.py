@@ -16,10 +16,12 @@ from itertools import pairwise
 from typing import Any
 
 from glo_dsl.errors import GloError
-from glo_dsl.evolve.evaluator import PartName
+from glo_dsl.evolve.evaluator import PartName, remember
 from glo_dsl.evolve.executors.executor import Executor, Finished
 from glo_dsl.evolve.store.rows import Candidate, Evaluation, Event, Unit
 from glo_dsl.evolve.store.study import Study
+from glo_dsl.lang.loss import Loss
+from glo_dsl.lang.restate import restated
 
 MODELS = 40
 """Networks of a unit: enough to fill a matrix product, few enough to keep every core busy."""
@@ -37,12 +39,11 @@ class Request:
 
     Attributes:
         key: names all trainings that come to the same: see `key_of`.
-        text: the loss, in `.glo`.
-        rate: the learning rate.
+        loss: what is trained. rate: the learning rate.
     """
 
     key: bytes
-    text: str
+    loss: Loss
     rate: float
 
 
@@ -139,12 +140,12 @@ class Ledger:
         self._place += 1
 
     def evaluate(
-        self, purpose: str, requests: Sequence[Request], schedule: Schedule, candidates: Sequence[Candidate] = (),
-        note: dict[str, Any] | None = None,
+        self, purpose: str, requests: Sequence[Request], schedule: Schedule,
+        candidates: Callable[[], Sequence[Candidate]] = tuple, note: dict[str, Any] | None = None,
     ) -> list[Measured]:  # fmt: skip
         """What is known of each request in the end, having trained what nobody has trained before.
 
-        `candidates` and `note` are put on record with it.
+        `candidates`, which are called for if they are not in the book yet, and `note` are put on record with it.
         """
         payload = {"purpose": purpose, "requests": _digest(requests, schedule), **(note or {})}
         self._begin(payload, candidates, lambda: _units(self._missing(requests, schedule), schedule))
@@ -154,18 +155,19 @@ class Ledger:
             # One of them spoils a unit; which one, they show when each has a unit of its own.
             alone = list({request.key: request for request in alone}.values())
             self._begin(
-                {"purpose": f"{purpose}, alone", "requests": _digest(alone, schedule)}, (),
+                {"purpose": f"{purpose}, alone", "requests": _digest(alone, schedule)}, tuple,
                 lambda: [_unit([request], schedule) for request in alone],
             )  # fmt: skip
             failed = self._work()
         return self._measured(requests, schedule, failed)
 
     def _begin(
-        self, payload: dict[str, Any], candidates: Sequence[Candidate], units: Callable[[], list[dict[str, Any]]]
-    ) -> None:
+        self, payload: dict[str, Any], candidates: Callable[[], Sequence[Candidate]],
+        units: Callable[[], list[dict[str, Any]]],
+    ) -> None:  # fmt: skip
         self._agree("ask", payload)
         if self._place == len(self._events):
-            self.study.begin(self._generation, payload, candidates, units())
+            self.study.begin(self._generation, payload, candidates(), units())
             self._events.append(Event(self._place + 1, "ask", payload))
         self._place += 1
         self._generation += 1
@@ -240,9 +242,12 @@ def _units(missing: Sequence[Request], schedule: Schedule) -> list[dict[str, Any
 
 
 def _unit(requests: Sequence[Request], schedule: Schedule) -> dict[str, Any]:
-    """The payload of a unit; see `Trainer`."""
+    """The payload of a unit; see `Trainer`. Those of this process are spared the reading of its texts."""
+    texts = [restated(request.loss) for request in requests]
+    for request, text in zip(requests, texts):
+        remember(text, request.loss)
     return {
-        "jobs": [{"key": r.key.hex(), "text": r.text, "rate": r.rate} for r in requests],
+        "jobs": [{"key": r.key.hex(), "text": text, "rate": r.rate} for r, text in zip(requests, texts)],
         "seeds": list(schedule.seeds), "steps": list(schedule.steps), "part": schedule.part, "keep": schedule.keep,
     }  # fmt: skip
 
