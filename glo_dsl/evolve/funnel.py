@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glo_dsl.evolve.kernels import logits_name
+from glo_dsl.evolve.kernels import derived, logits_name
 from glo_dsl.ir.evaluate import evaluate
 from glo_dsl.lang.loss import Loss
-from glo_dsl.passes.pipeline import derive
 
 DIGITS = 1e6
 """Gradients are compared to one part in this many of the largest entry."""
@@ -106,9 +105,9 @@ class Funnel:
     def value_and_gradient(self, loss: Loss) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The loss of the probe, [64, 1], and its gradient by the logits, [64, classes]."""
         name = logits_name(loss)
-        derived = derive(loss, [name])
+        found = derived(loss)
         inputs = {v: self._logits if v.name == name else self._target for v in loss.inputs}
         params = {p.var: np.full((1, 1), p.default) for p in loss.params}
-        roots = [derived.value, *derived.gradients.values()]
+        roots = [found.value, *found.gradients.values()]
         value, gradient = evaluate(roots, {**inputs, **params}, max(self.classes, 1))
         return value.astype(np.float64), np.broadcast_to(gradient, self._logits.shape).astype(np.float64)

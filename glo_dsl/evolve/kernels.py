@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from torch import Tensor
 
-from glo_codegen.program import Program
 from glo_dsl.lang.loss import Loss
-from glo_dsl.passes.pipeline import compile_program
+from glo_dsl.passes.pipeline import Derived, derive, program_of
 from glo_dsl.runtime.build_c import NoCompiler
 from glo_dsl.runtime.compile import compile
 from glo_dsl.runtime.interpreter import Interpreted
@@ -58,9 +58,10 @@ def logits_name(loss: Loss) -> str:
     return next((v.name for v in reals if v.type.per_class), reals[0].name)
 
 
-def program_of(loss: Loss) -> Program:
-    """What a candidate compiles to: the loss and its gradient by the predictions."""
-    return compile_program(loss, [logits_name(loss)])
+@lru_cache(maxsize=2048)
+def derived(loss: Loss) -> Derived:
+    """The loss and its gradient by the predictions, which the funnel looks at before they are trained with."""
+    return derive(loss, [logits_name(loss)])
 
 
 def build_candidates(losses: Sequence[Loss], params: Sequence[Sequence[float]] | None = None) -> list[Candidate]:
@@ -75,7 +76,7 @@ def build_candidates(losses: Sequence[Loss], params: Sequence[Sequence[float]] |
     different = dict(zip(forms, losses))
     if not losses:
         return []
-    programs = [program_of(loss) for loss in different.values()]
+    programs = [program_of(loss, derived(loss)) for loss in different.values()]
     try:
         kernels: Sequence[Interpreted | None] = [Interpreted(program) for program in programs]
     except NoCompiler:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from typing import TypeVar, cast
 from weakref import WeakValueDictionary
 
@@ -127,6 +128,11 @@ def var(name: str, type: Type, domain: Interval = ANY, simplex: bool = False) ->
     return cast(Var, found)
 
 
+@cache
+def _result(op: Op, args: tuple[Type, ...]) -> Type:
+    return op.result(args)
+
+
 def apply(op: Op | str, *args: Expr) -> Apply:
     """`op` applied to `args`.
 
@@ -138,7 +144,7 @@ def apply(op: Op | str, *args: Expr) -> Apply:
     found = _nodes.get(key)
     if found is None:
         node = Apply()
-        node.op, node._args, node.type = op, args, op.result(tuple(a.type for a in args))
+        node.op, node._args, node.type = op, args, _result(op, tuple(a.type for a in args))
         found = _intern(key, node)
     return cast(Apply, found)
 
