@@ -17,6 +17,9 @@ from glo_dsl.evolve.report.shapes import shape_of
 from glo_dsl.evolve.report.story import Loss, Outcome, Story
 from glo_dsl.evolve.report.visible import shortened
 
+LONGEST = 4000
+"""Characters of an ancestor."""
+
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -52,9 +55,9 @@ def headline(story: Story) -> str:
     against = f"{base.name} with its own best learning rate"
     seeds = f"{len(best.result.accuracies)} fresh seeds each, on test data that nothing had looked at"
     if best.p is None or best.p >= 0.05:
-        return f"No difference from {against} can be shown: {_gain(gain, story)} ({_p(best.p)}; {seeds})."
+        return f"No difference from {against} can be shown: the gain is {_gain(gain, story)} ({_p(best.p)}; {seeds})."
     word = "better" if gain > 0 else "worse"
-    return f"{_gain(abs(gain), story)} {word} than {against} ({_p(best.p)}; {seeds})."
+    return f"The loss that was found is {_gain(abs(gain), story)} {word} than {against} ({_p(best.p)}; {seeds})."
 
 
 def _unit(story: Story) -> str:
@@ -79,7 +82,7 @@ def _rows(outcome: Outcome) -> list[dict[str, Any]]:
         found.append({
             "name": loss.name, "text": loss.text, "baseline": place == 0, "best": place == 1,
             "size": loss.complexity or "", "rate": f"{grid.best:.3g}", "interior": grid.interior,
-            "grid": f"{min(grid.rates):.3g} to {max(grid.rates):.3g}",
+            "grid": f"{min(grid.rates):.4g} to {max(grid.rates):.4g}",
             "diverged": f"{result.diverged} of {len(result.accuracies)}",
             "validation": f"{max(grid.accuracy):.4f}", "mean": f"{result.mean:.4f}",
             "error": f"{result.standard_error:.4f}",
@@ -91,12 +94,12 @@ def _rows(outcome: Outcome) -> list[dict[str, Any]]:
 
 def _formula(story: Story) -> Markup:
     """Of our own making: see `formula` for what can be in it."""
-    return Markup(formula(story.outcome.best.restated)) if story.outcome else Markup()  # noqa: S704
+    return Markup(formula(story.outcome.best.restated)) if story.outcome else Markup()
 
 
 def _svg(drawing: Drawing | None) -> dict[str, Any] | None:
     """Of our own making: see `figure` for what can be in it."""
-    return None if drawing is None else {"svg": Markup(drawing.svg), "words": drawing.words}  # noqa: S704
+    return None if drawing is None else {"svg": Markup(drawing.svg), "words": drawing.words}
 
 
 def _search(story: Story) -> dict[str, Any]:
@@ -121,7 +124,7 @@ def _losses(story: Story) -> dict[str, Any] | None:
         return None
     some = [*outcome.finalists[: loss_plots.MOST], outcome.baseline]
     styles = [*(loss_plots.style(place) for place in range(len(some) - 1)), loss_plots.style(-1)]
-    found = {
+    found: dict[str, Any] = {
         "grids": _svg(loss_plots.grids(some, styles)), "keys": _keys(some, styles), "values": None, "gradients": None,
         "rule": None, "balance": [], "pair": _keys([some[0], some[-1]], [styles[0], (styles[-1][0], 0)]),
     }  # fmt: skip
@@ -178,7 +181,7 @@ def _node(ancestor: Ancestor, story: Story) -> dict[str, Any]:
     fitness = asked.scores.get(story.last, asked.fitness)
     return {
         "number": asked.number, "generation": asked.generation, "origin": asked.origin,
-        "fitness": "" if fitness is None else f"{fitness:.4f}", "text": asked.text, "more": ancestor.more,
+        "fitness": "" if fitness is None else f"{fitness:.4f}", "text": shortened(asked.text, LONGEST), "more": ancestor.more,
         "parents": [_node(parent, story) for parent in ancestor.parents],
     }  # fmt: skip
 

@@ -10,36 +10,41 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from glo_dsl.errors import GloError
+from glo_dsl.evolve.report.visible import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
 
 Paint = Callable[["list[Axes]"], None]
 """Draws on empty axes."""
 
-WIDTH, HEIGHT = 4.9, 2.9
+WIDTH, HEIGHT = 4.3, 2.6
 """Inches, of 72 units of the drawing."""
 
 INK, QUIET, RULE = "#010101", "#010102", "#010103"
 BEST, BASE = "#010104", "#010105"
-SERIES = ("#010104", "#010106", "#010107", "#010108", "#010109", "#01010a")
+SERIES = (BEST, "#010106", "#010107", "#010108", "#010109", "#01010a")
+FATES = (BEST, "#01010b", "#01010c", "#01010d", "#01010e", "#01010f")
 """Colours by what they are for: each stands for a variable of the style sheet, in the order of `VARIABLES`."""
 
-VARIABLES = ("ink", "quiet", "rule", "best", "base", "two", "three", "four", "five", "six")
+VARIABLES = (
+    "ink", "quiet", "rule", "best", "base", "two", "three", "four", "five", "six",
+    "fate-2", "fate-3", "fate-4", "fate-5", "fate-6",
+)  # fmt: skip
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.2, 1.6)), (0, (5, 1.6, 1.2, 1.6)), (0, (8, 2)), (0, (3, 1.2)))
 """Lines are told apart without colour too."""
 
 SETTINGS = {
-    "svg.fonttype": "none", "svg.hashsalt": "glo", "svg.id": None, "text.parse_math": False, "text.usetex": False,
-    "font.family": ["DejaVu Sans"], "font.size": 8.5, "axes.linewidth": 0.6, "path.simplify": False,
-    "axes.facecolor": "none", "figure.facecolor": "none", "axes.formatter.use_mathtext": False, "axes.formatter.useoffset": False, "axes.unicode_minus": True,
+    "svg.fonttype": "none", "svg.hashsalt": "glo", "text.parse_math": False, "text.usetex": False,
+    "font.family": ["DejaVu Sans"], "font.size": 8, "axes.linewidth": 0.6, "path.simplify": False,
+    "axes.facecolor": "none", "figure.facecolor": "none",
+    "axes.formatter.use_mathtext": False, "axes.formatter.useoffset": False, "axes.unicode_minus": True,
 }  # fmt: skip
 
 _SVG, _XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
@@ -56,11 +61,11 @@ class Drawing:
 def labelled(axes: Axes, x: str, y: str) -> None:
     """Names of the axes: that of the upright one lies above it, to be read."""
     axes.set_xlabel(x, color=INK)
-    axes.set_title(y, color=INK, loc="left", fontsize=8.5)
+    axes.set_title(y, color=INK, loc="left", fontsize=8)
 
 
 def dots(axes: Axes, x: ArrayLike, y: ArrayLike, color: str, size: float = 4.0, opacity: float = 1.0) -> None:
-    """Points as one path, in which those on the same spot are one: a tenth of the text of as many marks."""
+    """Points as a few paths, which take a tenth of the text of as many marks; many on one spot are a larger point."""
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
 
@@ -70,11 +75,14 @@ def dots(axes: Axes, x: ArrayLike, y: ArrayLike, color: str, size: float = 4.0, 
         return
     spread = np.ptp(points, axis=0)
     places = np.round((points - points.min(axis=0)) / np.where(spread > 0, spread, 1) * (600, 400))
-    points = points[np.sort(np.unique(places, axis=0, return_index=True)[1])]
-    path = Path(np.repeat(points, 2, axis=0), [Path.MOVETO, Path.LINETO] * len(points))
-    axes.add_patch(
-        PathPatch(path, facecolor="none", edgecolor=color, linewidth=size, capstyle="round", alpha=opacity, zorder=3)
-    )
+    _, first, counts = np.unique(places, axis=0, return_index=True, return_counts=True)
+    doublings = np.minimum(np.log2(counts).astype(int), 6)
+    for doubling in np.unique(doublings).tolist():
+        some = points[first[doublings == doubling]]
+        path = Path(np.repeat(some, 2, axis=0), [Path.MOVETO, Path.LINETO] * len(some))
+        patch = PathPatch(path, facecolor="none", edgecolor=color, linewidth=size * 1.17**doubling, alpha=opacity)
+        patch.set(capstyle="round", zorder=3)
+        axes.add_patch(patch)
     axes.update_datalim(points)
     axes.autoscale_view()
 
@@ -104,19 +112,31 @@ def stretched(fitness: ArrayLike) -> Any:
     return -np.log10(np.maximum(1 - np.asarray(fitness, dtype=float), LEAST))
 
 
-def fitness_axis(axis: Axis, fitness: ArrayLike, lowest: float = 0.0) -> None:
+def fitness_axis(axes: Axes, which: Literal["x", "y"], fitness: ArrayLike, lowest: float = 0.0) -> None:
     """Limits and ticks for a stretched axis; `lowest` is the share of the values that may lie beyond its lower end."""
     found = np.sort(np.ravel(np.asarray(fitness, dtype=float)))
     low, high = stretched([found[int(lowest * (len(found) - 1))], found[-1]]).tolist()
-    margin = max(0.04 * (high - low), 0.01)
-    marks = [1 - digit * 10.0**power for power in range(3, -5, -1) for digit in (5, 3, 2, 1.5, 1)]
-    marks = [m for m in marks if low - margin <= float(stretched(m)) <= high + margin]
+    margin = max(0.05 * (high - low), 0.005)
+    low, high = low - margin, high + margin
+    marks = _marks(low, high)
+    axes.set(**{f"{which}lim": (low, high)})
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_ticks([float(stretched(m)) for m in marks], [f"{m:.4g}".replace("-", "\N{MINUS SIGN}") for m in marks])
+
+
+def _marks(low: float, high: float, most: int = 7) -> list[float]:
+    """Round fitnesses between two places of a stretched axis, far enough apart for their names."""
     kept: list[float] = []
-    for mark in reversed(marks):  # the upper end matters most
-        if not kept or float(stretched(kept[-1]) - stretched(mark)) > (high - low) / 9:
-            kept.append(mark)
-    axis.axes.set(**{f"{axis.axis_name}lim": (low - margin, high + margin)})
-    axis.set_ticks([float(stretched(m)) for m in kept], [f"{m:.4g}" for m in kept])
+    for steps in ([1, 2, 5], *(np.arange(1, 10, step).tolist() for step in (0.5, 0.2, 0.1, 0.02))):
+        marks = [1 - digit * 10.0**power for power in range(-4, 4) for digit in steps]
+        marks = [m for m in marks if low <= float(stretched(m)) <= high]
+        kept = []
+        for mark in marks:  # from the upper end, which matters most
+            if not kept or float(stretched(kept[-1]) - stretched(mark)) > (high - low) / most:
+                kept.append(mark)
+        if len(kept) > 2:
+            break
+    return kept
 
 
 def drawn(name: str, words: str, paint: Paint, rows: int = 1, columns: int = 1, height: float = HEIGHT) -> Drawing:
@@ -141,6 +161,7 @@ def drawn(name: str, words: str, paint: Paint, rows: int = 1, columns: int = 1, 
         FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
     root = ET.fromstring(buffer.getvalue())
     _clean(root, name)
+    words = visible(words)
     root.attrib = {"viewBox": root.attrib["viewBox"], "role": "img", "aria-label": words}
     return Drawing(coloured(ET.tostring(root, encoding="unicode")), words)
 
@@ -154,7 +175,7 @@ def _plain(axes: Axes) -> None:
 
 
 def _clean(root: ET.Element, name: str) -> None:
-    """Leaves what is drawn: no namespaces, no metadata, no style for other drawings, no names that nothing refers to."""
+    """Leaves what is drawn: no namespaces, no metadata, no style of its own, no names that nothing refers to."""
     for parent in list(root.iter()):
         for child in list(parent):
             if child.tag.removeprefix(_SVG) in ("metadata", "style"):

@@ -17,11 +17,14 @@ from glo_dsl.evolve.store.rows import Event, Unit
 
 ALONE = ", alone"
 STAGES = {
-    "search": "searching", "leaders": "looking at the leaders a second time", "rates": "learning rates of the finalists",
-    "constants": "constants of the finalists", "confirm": "validation once more, on many seeds",
-    "test": "fresh seeds on test data",
+    "search": "searching", "leaders": "looking at the leaders again", "rates": "finding learning rates of the finalists",
+    "constants": "tuning constants of the finalists", "confirm": "validating the finalists on many seeds",
+    "test": "measuring on test data",
 }  # fmt: skip
 """What the last question of a study says that its search was at."""
+
+MOST = 1e12
+"""No figure of a search is as large."""
 
 Scores = Mapping[str, Mapping[int, float]]
 """By the text of a loss that was trained: its best mean fitness after so many steps."""
@@ -35,7 +38,7 @@ def gathered(records: Records) -> Story:
     """
     try:
         return _gathered(records)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise GloError(
             f"the study holds what no search writes ({type(error).__name__}: {error})",
             hint="it is damaged, or of another version of glo-dsl; restore a copy, or search again",
@@ -78,7 +81,7 @@ def _scores(records: Records, config: Config, steps: Sequence[int], units: Seque
         for key, owners in texts.items():
             each = [known.get((key, seed)) for seed in seeds]
             if all(each):
-                mean = sum((e.fitness if e and e.fitness is not None else 0.0) for e in each) / len(each)
+                mean = _finite(sum((e.fitness if e and e.fitness is not None else 0.0) for e in each) / len(each))
                 for text in owners:
                     found[text][rung] = max(mean, found[text].get(rung, -math.inf))
     return found
@@ -91,7 +94,8 @@ def _generations(
     by_question: dict[int, list[dict[str, Any]]] = defaultdict(list)
     for row in records.candidates():
         by_question[row["generation"]].append(row)
-    classes = {row["class"]: scores[row["text"]] for rows in by_question.values() for row in rows if row["text"] in scores}
+    every = [row for rows in by_question.values() for row in rows]
+    classes = {row["class"]: scores[row["text"]] for row in every if row["text"] in scores}
     question, trainings, count, found = -1, 0, 0, 0
     rows: list[dict[str, Any]] = []
     for event in events:
@@ -115,7 +119,7 @@ def _asked(
     origin = row["origin"]
     fate = row["verdict"] or ("trained" if fitness is not None else "failed")
     parents = tuple(int(n) for n in origin["parents"])
-    score = None if fitness is None else float(fitness)
+    score = None if fitness is None else _finite(fitness)
     if not isinstance(reason, str):
         raise TypeError(f"a reason is {reason!r:.60}")
     return Asked(
@@ -133,14 +137,19 @@ def _outcome(payload: Mapping[str, Any]) -> Outcome:
 
 
 def _loss(row: Mapping[str, Any]) -> Loss:
-    rates, fitness = (tuple(float(v) for v in side) for side in row["grid"])
-    test = tuple(float(v) for v in row["test"])
-    if len(rates) != len(fitness) or not rates or min(rates) <= 0 or len(test) < 2 or not all(
-        map(math.isfinite, (*rates, *fitness, *test))
-    ):  # fmt: skip
+    rates, fitness = (tuple(map(_finite, side)) for side in row["grid"])
+    test = tuple(map(_finite, row["test"]))
+    if len(rates) != len(fitness) or not rates or min(rates) <= 0 or len(test) < 2:
         raise ValueError(f"the figures of {row['name']!r:.60}")
     result = Result(str(row["name"]), Grid(rates, fitness), test, int(row["diverged"]))
     return Loss(result.name, str(row["text"]), str(row["restated"]), int(row["complexity"]), result)
+
+
+def _finite(value: float) -> float:
+    """A number that can be drawn and squared."""
+    if not abs(float(value)) < MOST:
+        raise ValueError(f"{value!r:.60} among the figures")
+    return float(value)
 
 
 def _p(baseline: Loss, finalist: Loss) -> float | None:

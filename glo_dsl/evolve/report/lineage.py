@@ -10,6 +10,9 @@ from glo_dsl.evolve.report.story import Asked, Story
 DEPTH = 5
 """Generations of parents that are written out; a figure has all of them."""
 
+WIDTH = 4
+"""Parents of one that are written out; no strategy has as many."""
+
 
 @dataclass(frozen=True)
 class Ancestor:
@@ -79,7 +82,7 @@ def _ancestors(winner: Asked, asked: Sequence[Asked]) -> list[Asked]:
 
 
 def _tree(child: Asked, asked: Sequence[Asked], depth: int, seen: set[int]) -> Ancestor:
-    parents = _parents(child, asked)
+    parents = _parents(child, asked)[:WIDTH]
     if parents and (depth == 0 or child.number in seen):
         return Ancestor(child, more=True)
     seen.add(child.number)

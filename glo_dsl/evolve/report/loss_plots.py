@@ -8,12 +8,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from glo_dsl.evolve.report.figure import BASE, DASHES, QUIET, SERIES, Drawing, drawn, fitness_axis, labelled, stretched, within
+from glo_dsl.evolve.report.figure import (
+    BASE,
+    DASHES,
+    QUIET,
+    SERIES,
+    Drawing,
+    drawn,
+    fitness_axis,
+    labelled,
+    stretched,
+    within,
+)  # fmt: skip
 from glo_dsl.evolve.report.shapes import Array, Shape
 from glo_dsl.evolve.report.story import Loss
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+TIMES = "\N{MULTIPLICATION SIGN} relative learning rate"
 
 MOST = 6
 """Losses in a picture, besides the baseline."""
@@ -39,14 +52,15 @@ def values(curves: Sequence[Curve], across: str) -> Drawing:
     """The value of each loss, from its least, times its learning rate over the baseline's."""
     lines = [_from_least(c.shape.value) * c.factor for c in curves]
     words = "; ".join(f"{c.name} is least at {_least(c.shape):.2f}" for c in curves)
-    return _lines("values", curves, lines, across, "loss x learning rate", f"Value of the losses: {words}.")
+    return _lines("values", curves, lines, across, f"loss {TIMES}", f"Value of the losses: {words}.")
 
 
 def gradients(curves: Sequence[Curve], across: str, by: str) -> Drawing:
     """The gradient of each loss, times its learning rate over the baseline's."""
     lines = [c.shape.gradient * c.factor for c in curves]
     words = "; ".join(f"{c.name} is 0 at {_zero(c.shape)}" for c in curves)
-    return _lines("gradients", curves, lines, across, f"gradient by {by} x learning rate", f"Gradients: {words}.")
+    up = f"gradient by {by} {TIMES}"
+    return _lines("gradients", curves, lines, across, up, f"Gradients: {words}.")
 
 
 def _lines(name: str, curves: Sequence[Curve], lines: Sequence[Array], across: str, up: str, words: str) -> Drawing:
@@ -82,7 +96,7 @@ def rule(curves: Sequence[Curve], across: str) -> Drawing:
 
     def paint(axes: list[Axes]) -> None:
         (ax,) = axes
-        ax.set_yscale("symlog", linthresh=10, linscale=0.8)
+        ax.set_yscale("asinh", linear_width=5)
         ax.axhline(0, color=QUIET, linewidth=0.6)
         for curve in reversed(curves):
             ax.plot(curve.shape.at, curve.shape.target_weight * curve.factor, color=curve.color, linewidth=1.7)
@@ -93,7 +107,7 @@ def rule(curves: Sequence[Curve], across: str) -> Drawing:
         sides = [side * c.factor for c in curves for side in (c.shape.target_weight, c.shape.other_weight)]
         ax.set(xlim=(0, 1), ylim=within(sides, 0.985))
         ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}".replace("-", "\N{MINUS SIGN}"))
-        labelled(ax, across, "weight x learning rate")
+        labelled(ax, across, f"weight {TIMES}")
 
     return drawn("rule", "Learning rule: " + "; ".join(map(balance, curves)) + ".", paint)
 
@@ -116,14 +130,12 @@ def grids(losses: Sequence[Loss], styles: Sequence[tuple[str, int]]) -> Drawing:
         (ax,) = axes
         for loss, (color, dash) in reversed(list(zip(losses, styles))):
             grid = loss.result.grid
-            x = np.array(grid.rates) / grid.best
-            ax.plot(
-                x, stretched(grid.accuracy), color=color, linestyle=DASHES[dash], linewidth=1.3, marker="o", markersize=2.2
-            )
+            x, y = np.array(grid.rates) / grid.best, stretched(grid.accuracy)
+            ax.plot(x, y, color=color, linestyle=DASHES[dash], linewidth=1.3, marker="o", markersize=2.2)
         ax.axvline(1, color=QUIET, linewidth=0.6)
         ax.set_xscale("log", base=2)
         ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        fitness_axis(ax.yaxis, [f for loss in losses for f in loss.result.grid.accuracy], 0.08)
+        fitness_axis(ax, "y", [f for loss in losses for f in loss.result.grid.accuracy], 0.08)
         labelled(ax, "learning rate over the best one", "validation fitness")
 
     ends = [loss.name for loss in losses if not loss.result.grid.interior]

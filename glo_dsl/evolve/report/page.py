@@ -41,13 +41,14 @@ def page(records: Records, place: str) -> str:
     """
     try:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
+        from markupsafe import Markup
     except ImportError:
         raise GloError("Jinja2 is missing", hint="pip install 'glo-dsl[search]'") from None
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         finalize=_seen,
     )  # fmt: skip
-    style = (HERE / "page.css").read_text(encoding="utf-8")
+    style = Markup((HERE / "page.css").read_text(encoding="utf-8"))  # quotes in it are no text
     return environment.get_template("page.html").render(contents(gathered(records), place), style=style)
 
 

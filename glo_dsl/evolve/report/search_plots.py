@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from glo_dsl.evolve.report.figure import (
-    BASE, BEST, QUIET, SERIES, Drawing, dots, drawn, fitness_axis, labelled, stretched,
+    BASE,
+    BEST,
+    FATES,
+    QUIET,
+    Drawing,
+    dots,
+    drawn,
+    fitness_axis,
+    labelled,
+    stretched,
 )  # fmt: skip
 from glo_dsl.evolve.report.lineage import Lineage
 from glo_dsl.evolve.report.story import Asked, Generation, Story
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-FATES = (BEST, *SERIES[1:], QUIET)
-"""Colours of what became of proposals, the trained first."""
 
 BARS = 60
 """Of the funnel: more generations are put together."""
@@ -32,7 +39,9 @@ def whole(story: Story) -> list[Asked]:
 
 def progress(story: Story) -> Drawing | None:
     """Best and median validation fitness against trainings used."""
-    at, best, middle = [], [], []
+    at: list[int] = []
+    best: list[float] = []
+    middle: list[float] = []
     for generation in story.generations:
         found = [a.scores[story.last] for a in generation.asked if story.last in a.scores]
         if found:
@@ -51,7 +60,7 @@ def progress(story: Story) -> Drawing | None:
             base = max(story.outcome.baseline.result.grid.accuracy)
             ax.axhline(float(stretched(base)), color=BASE, linewidth=1.2, linestyle=(0, (5, 2)))
             shown.append(base)
-        fitness_axis(ax.yaxis, shown, 0.03)
+        fitness_axis(ax, "y", shown, 0.03)
         ax.set_xlim(left=0)
         labelled(ax, "networks trained", "validation fitness")
 
@@ -76,13 +85,13 @@ def front(story: Story) -> Drawing | None:
     def paint(axes: list[Axes]) -> None:
         (ax,) = axes
         short = [a.fitness for a in part if a.fitness is not None]
-        dots(ax, [a.complexity for a in part], stretched(short), QUIET, 2.2, 0.45)
-        dots(ax, [a.complexity for a in full], stretched([a.scores[story.last] for a in full]), BEST, 3.0, 0.5)
+        dots(ax, [a.complexity for a in part], stretched(short), QUIET, 1.9, 0.45)
+        dots(ax, [a.complexity for a in full], stretched([a.scores[story.last] for a in full]), BEST, 2.4, 0.5)
         x, y = [a.complexity for a in best], [a.scores[story.last] for a in best]
         largest = max(a.complexity for a in full)
         ax.step([*x, largest], stretched([*y, y[-1]]), where="post", color=BEST, linewidth=1.2)
         dots(ax, x, stretched(y), BEST, 5.5)
-        fitness_axis(ax.yaxis, [*(a.scores[story.last] for a in full), *short])
+        fitness_axis(ax, "y", [*(a.scores[story.last] for a in full), *short])
         labelled(ax, "size of the expression, in nodes", "validation fitness")
 
     ends = f"{best[0].scores[story.last]:.4f} at size {best[0].complexity} to {best[-1].scores[story.last]:.4f} at size"
@@ -122,13 +131,13 @@ def funnel(story: Story) -> Drawing | None:
         labelled(ax, "generation", "share of the proposals")
 
     words = "Of all proposals: " + ", ".join(f"{count} {fate}" for fate, count in found) + "."
-    return drawn("funnel", words, paint, height=2.5)
+    return drawn("funnel", words, paint, height=2.3)
 
 
 def _bars(generations: Sequence[Generation]) -> list[Counter[str]]:
     count = min(BARS, len(generations))
     ends = [len(generations) * n // count for n in range(count + 1)]
-    found = [Counter(a.fate for g in generations[a:b] for a in g.asked) for a, b in zip(ends, ends[1:])]
+    found = [Counter(a.fate for g in generations[a:b] for a in g.asked) for a, b in pairwise(ends)]
     return [bar for bar in found if bar]
 
 
@@ -159,8 +168,8 @@ def rungs(story: Story) -> Drawing | None:
     def paint(axes: list[Axes]) -> None:
         (ax,) = axes
         dots(ax, stretched(first), stretched(last), BEST, 2.6, 0.5)
-        fitness_axis(ax.xaxis, first, 0.02)
-        fitness_axis(ax.yaxis, last, 0.02)
+        fitness_axis(ax, "x", first, 0.05)
+        fitness_axis(ax, "y", last, 0.05)
         labelled(ax, f"after {story.steps[0]} steps", f"validation fitness after {story.last} steps")
 
     count, rho = agreement(story)
@@ -176,17 +185,15 @@ def pedigree(story: Story, found: Lineage) -> Drawing | None:
 
     def paint(axes: list[Axes]) -> None:
         (ax,) = axes
-        for child in found.all:
-            for parent in child.parents:
-                if parent in known and child.number in known:
-                    (x0, y0), (x1, y1) = known[parent], known[child.number]
-                    ax.plot([x0, x1], stretched([y0, y1]), color=QUIET, linewidth=0.6, alpha=0.7)
+        pairs = [(known[p], known[c.number]) for c in found.all if c.number in known for p in c.parents if p in known]
+        ends = np.array([(*a, *b, np.nan, np.nan) for a, b in pairs]).reshape(-1, 2)  # one path, with gaps
+        ax.plot(ends[:, 0], stretched(ends[:, 1]), color=QUIET, linewidth=0.6, alpha=0.7)
         x, y = zip(*known.values())
         dots(ax, x, stretched(y), BEST, 4.0)
         if found.tree.asked.number in known:
             at, top = known[found.tree.asked.number]
             dots(ax, [at], stretched([top]), BASE, 8.0)
-        fitness_axis(ax.yaxis, y, 0.02)
+        fitness_axis(ax, "y", y, 0.02)
         labelled(ax, "generation", "validation fitness")
 
     oldest = min(found.all, key=lambda a: a.number)

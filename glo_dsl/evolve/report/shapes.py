@@ -56,7 +56,7 @@ def shape_of(text: str, about: About) -> Shape | None:
     try:
         if about.metric == "accuracy":
             return _of_classes(loss, about.outputs) if 2 <= about.outputs <= MOST_CLASSES else None
-        return _of_residuals(loss)
+        return _of_residuals(loss) if about.metric == "r2" else None
     except (GloError, KeyError, IndexError):  # inputs that no task of a search has
         return None
 

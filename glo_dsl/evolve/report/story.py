@@ -59,8 +59,8 @@ class Loss:
 
     Attributes:
         text: in the words of the space. restated: in those of the IR, which is what was trained.
-        result: its grid and its test fitness. p: of Welch's test against the baseline; None for the baseline itself, and
-            where there is no spread to test by.
+        result: its grid and its test fitness. p: of Welch's test against the baseline; None for the baseline itself,
+            and where there is no spread to test by.
     """
 
     name: str

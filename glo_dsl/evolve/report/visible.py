@@ -1,4 +1,4 @@
-"""Text of a study as a reader may see it: no character in it acts on the page, the terminal or the direction of reading."""
+"""Text of a study as a reader may see it: no character in it acts on the page, or on the direction of reading."""
 
 from __future__ import annotations
 
