@@ -37,7 +37,7 @@ def read_loss(text: str) -> Loss | None:
 def formula(text: str) -> str:
     """A definition in MathML, its constants put in, simplified; "" where it is too large, or none.
 
-    >>> formula("loss f(p: real; k = 0.5) = k * p")[-54:]
+    >>> formula("loss f(p: real; k = 0.5) = k * p")[-52:]
     '<mo>=</mo><mrow><mn>0.5</mn><mi>p</mi></mrow></math>'
     >>> formula("no loss")
     ''

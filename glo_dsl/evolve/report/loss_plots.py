@@ -96,7 +96,10 @@ def rule(curves: Sequence[Curve], across: str) -> Drawing:
 
     def paint(axes: list[Axes]) -> None:
         (ax,) = axes
-        ax.set_yscale("asinh", linear_width=5)
+        limits = within([s * c.factor for c in curves for s in (c.shape.target_weight, c.shape.other_weight)], 0.985)
+        straight = max(map(abs, limits)) / 30
+        ax.set_yscale("asinh", linear_width=straight)
+        ax.minorticks_off()
         ax.axhline(0, color=QUIET, linewidth=0.6)
         for curve in reversed(curves):
             ax.plot(curve.shape.at, curve.shape.target_weight * curve.factor, color=curve.color, linewidth=1.7)
@@ -104,12 +107,19 @@ def rule(curves: Sequence[Curve], across: str) -> Drawing:
                 curve.shape.at, curve.shape.other_weight * curve.factor, color=curve.color, linewidth=1.3,
                 linestyle=DASHES[2],
             )  # fmt: skip
-        sides = [side * c.factor for c in curves for side in (c.shape.target_weight, c.shape.other_weight)]
-        ax.set(xlim=(0, 1), ylim=within(sides, 0.985))
-        ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}".replace("-", "\N{MINUS SIGN}"))
+        ax.set(xlim=(0, 1), ylim=limits)
+        marks = _marks(straight, limits)
+        ax.yaxis.set_ticks(marks, [f"{m:g}".replace("-", "\N{MINUS SIGN}") for m in marks])
         labelled(ax, across, f"weight {TIMES}")
 
     return drawn("rule", "Learning rule: " + "; ".join(map(balance, curves)) + ".", paint)
+
+
+def _marks(straight: float, limits: tuple[float, float]) -> list[float]:
+    """Round weights on an axis that is straight near 0 and logarithmic beyond."""
+    powers = [digit * 10.0**power for power in range(-12, 13) for digit in (1, 3)]
+    sizes = [size for size in powers if 1.5 * straight < size < max(map(abs, limits))]
+    return [m for m in (*(-s for s in reversed(sizes)), 0.0, *sizes) if limits[0] <= m <= limits[1]]
 
 
 def balance(curve: Curve) -> str:

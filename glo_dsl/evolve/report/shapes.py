@@ -22,6 +22,8 @@ Array = NDArray[np.float64]
 
 POINTS = 199
 MOST_CLASSES = 100_000
+INPUTS = {"accuracy": ["class[C]", "real[C]"], "r2": ["real", "real"]}
+"""What a task feeds to a loss, by its metric."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +53,13 @@ def shape_of(text: str, about: About) -> Shape | None:
     is chosen so that their mean under h is 0. Then gamma_k = -n (dL/dz_k) / h_k, z being the logits.
     """
     loss = read_loss(text)
-    if loss is None:
+    if loss is None or sorted(str(v.type) for v in loss.inputs) != INPUTS.get(about.metric):
         return None
     try:
         if about.metric == "accuracy":
             return _of_classes(loss, about.outputs) if 2 <= about.outputs <= MOST_CLASSES else None
-        return _of_residuals(loss) if about.metric == "r2" else None
-    except (GloError, KeyError, IndexError):  # inputs that no task of a search has
+        return _of_residuals(loss)
+    except GloError:
         return None
 
 
