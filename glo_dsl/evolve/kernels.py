@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from glo_codegen.program import Program
+from glo_dsl.evolve.predictions import logits_name
 from glo_dsl.lang.loss import Loss
 from glo_dsl.passes.pipeline import compile_program
 from glo_dsl.runtime.build_c import NoCompiler
@@ -50,12 +51,6 @@ class Candidate:
             gradient.copy_(gradients[name])
 
         return step
-
-
-def logits_name(loss: Loss) -> str:
-    """The input that holds the predictions: that with a class axis, or without one the first real input."""
-    reals = [v for v in loss.inputs if v.type.kind == "real"]
-    return next((v.name for v in reals if v.type.per_class), reals[0].name)
 
 
 def program_of(loss: Loss) -> Program:

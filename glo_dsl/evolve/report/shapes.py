@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glo_dsl.errors import GloError
-from glo_dsl.evolve.kernels import logits_name
+from glo_dsl.evolve.predictions import logits_name
 from glo_dsl.evolve.report.formula import read_loss
 from glo_dsl.evolve.report.story import About
 from glo_dsl.ir.evaluate import evaluate

@@ -19,9 +19,7 @@ from tests.evolve.report.outline import Outline
 Page = Callable[[Path], str]
 
 TAGS = frozenset(
-    "html head meta title link style body a header p span h1 h2 h3 nav ol ul li main section div dl dt dd small pre code "
-    "table caption thead tbody tr th td details summary figure figcaption b cite sub footer svg g defs path use text line "
-    "rect clippath math mrow mi mn mo msub msup mfrac munder msqrt mtext".split()
+    ["html", "head", "meta", "title", "link", "style", "body", "a", "header", "p", "span", "h1", "h2", "h3", "nav", "ol", "ul", "li", "main", "section", "div", "dl", "dt", "dd", "small", "pre", "code", "table", "caption", "thead", "tbody", "tr", "th", "td", "details", "summary", "figure", "figcaption", "b", "cite", "sub", "footer", "svg", "g", "defs", "path", "use", "text", "line", "rect", "clippath", "math", "mrow", "mi", "mn", "mo", "msub", "msup", "mfrac", "munder", "msqrt", "mtext"]
 )
 
 
