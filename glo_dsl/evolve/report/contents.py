@@ -181,8 +181,8 @@ def _node(ancestor: Ancestor, story: Story) -> dict[str, Any]:
     fitness = asked.scores.get(story.last, asked.fitness)
     return {
         "number": asked.number, "generation": asked.generation, "origin": asked.origin,
-        "fitness": "" if fitness is None else f"{fitness:.4f}", "text": shortened(asked.text, LONGEST), "more": ancestor.more,
-        "parents": [_node(parent, story) for parent in ancestor.parents],
+        "fitness": "" if fitness is None else f"{fitness:.4f}", "text": shortened(asked.text, LONGEST),
+        "more": ancestor.more, "parents": [_node(parent, story) for parent in ancestor.parents],
     }  # fmt: skip
 
 

@@ -17,8 +17,8 @@ from glo_dsl.evolve.store.rows import Event, Unit
 
 ALONE = ", alone"
 STAGES = {
-    "search": "searching", "leaders": "looking at the leaders again", "rates": "finding learning rates of the finalists",
-    "constants": "tuning constants of the finalists", "confirm": "validating the finalists on many seeds",
+    "search": "searching", "leaders": "looking at the leaders again", "rates": "finding learning rates",
+    "constants": "tuning constants", "confirm": "validating the finalists on many seeds",
     "test": "measuring on test data",
 }  # fmt: skip
 """What the last question of a study says that its search was at."""

@@ -19,7 +19,10 @@ from glo_dsl.evolve.store.study import Study
 from tests.evolve.conftest import LINE, small
 
 HERE = Where(workers=1)
-EVIL = "</svg></pre><script>alert(1)</script><img src=x onerror=alert(1)>\"'&$\\frac{x}{0}$ \u202e{{ 7*7 }}\x07\udc80 ﷽" + "名" * 90
+EVIL = (
+    "</svg></pre><script>alert(1)</script><img src=x onerror=alert(1)>\"'&$\\frac{x}{0}$ \u202e{{ 7*7 }}\x07\udc80 ﷽"
+    + "名" * 90
+)
 
 
 @pytest.fixture(scope="session")
@@ -110,5 +113,3 @@ def page_of() -> Callable[[Path], str]:
 def story_of(directory: Path) -> Story:
     with Records.open(directory) as records:
         return gathered(records)
-
-

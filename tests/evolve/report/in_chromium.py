@@ -21,46 +21,7 @@ from typing import Any, Self
 SCREENS = {"desktop": (1280, 800), "telephone": (390, 844), "narrow": (320, 640)}
 SCHEMES = ("light", "dark")
 
-LOOK = r"""
-(() => {
-  const found = [], root = document.documentElement;
-  if (root.scrollWidth > innerWidth) found.push(`is ${root.scrollWidth} wide in a window of ${innerWidth}`);
-  for (const e of document.querySelectorAll("body *")) {
-    const box = e.getBoundingClientRect();
-    if (box.right > innerWidth + 1 && !e.closest("pre, .scroll, .formula, svg, .skip"))
-      found.push(`${e.tagName} ${e.className} reaches to ${box.right}`);
-  }
-  const numbers = c => (c.match(/[\d.]+/g) || []).map(Number);
-  const light = c => { const [r, g, b] = c.map(v => v / 255).map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
-    return .2126 * r + .7152 * g + .0722 * b; };
-  const ground = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;
-    const n = numbers(c); if (c.startsWith("rgb") && (n.length < 4 || n[3] === 1)) return n.slice(0, 3); } return [255, 255, 255]; };
-  let texts = 0;
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  for (let node; (node = walker.nextNode());) {
-    const e = node.parentElement;
-    if (!node.data.trim() || !e.getClientRects().length || e.closest("style")) continue;
-    const style = getComputedStyle(e), svg = e.closest("svg");
-    const ink = numbers(svg ? style.fill : style.color).slice(0, 3), paper = ground(svg ? svg.parentElement : e);
-    const [a, b] = [light(ink), light(paper)].sort((x, y) => y - x), contrast = (a + .05) / (b + .05);
-    texts++;
-    if (contrast < 4.5) found.push(`contrast ${contrast.toFixed(2)} of "${node.data.trim().slice(0, 30)}" in ${e.tagName}`);
-    const size = parseFloat(style.fontSize) * (svg ? svg.getBoundingClientRect().width / svg.viewBox.baseVal.width : 1);
-    if (size < (innerWidth < 350 ? 7 : 8.5)) found.push(`"${node.data.trim().slice(0, 30)}" is ${size.toFixed(1)} px high`);
-  }
-  if (texts < 20) found.push(`shows ${texts} texts`);
-  for (const e of document.querySelectorAll("pre, .scroll, .formula"))
-    if ((e.scrollWidth > e.clientWidth || e.scrollHeight > e.clientHeight) && e.tabIndex < 0) found.push(`${e.tagName} scrolls by mouse alone`);
-  for (const e of document.querySelectorAll("main svg, section svg"))
-    if (!e.matches("[aria-hidden=true], [role=img][aria-label]")) found.push("a drawing has no words");
-  const levels = [...document.querySelectorAll("h1, h2, h3, h4")].map(e => +e.tagName[1]);
-  levels.forEach((level, n) => { if (n && level > levels[n - 1] + 1) found.push(`h${level} follows h${levels[n - 1]}`); });
-  if (document.scripts.length) found.push("has scripts");
-  for (const math of document.querySelectorAll("math"))
-    if (math.getBoundingClientRect().height < 10) found.push("a formula is not set");
-  return found;
-})()
-"""
+LOOK = Path(__file__).with_name("look.js").read_text(encoding="utf-8")
 
 
 class Chromium:
@@ -88,7 +49,9 @@ class Chromium:
             self.ask(f"{domain}.enable")
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._process.terminate()
         self._process.wait(10)
         os.close(self._write)
@@ -134,7 +97,8 @@ class Chromium:
         self.events.clear()
         self.ask("Page.navigate", url=page.as_uri())
         self.wait("Page.loadEventFired")
-        found = self.ask("Runtime.evaluate", expression=LOOK, returnByValue=True)["result"].get("value", ["not looked at"])
+        looked = self.ask("Runtime.evaluate", expression=LOOK, returnByValue=True)["result"]
+        found = looked.get("value", [looked.get("description", "could not be looked at")])
         if picture is not None:
             shot = self.ask("Page.captureScreenshot", captureBeyondViewport=True)["data"]
             picture.write_bytes(base64.b64decode(shot))

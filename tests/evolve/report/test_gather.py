@@ -63,7 +63,7 @@ CHANGES = {
     "no losses": "UPDATE event SET payload = json_set(payload, '$.losses', json('[]')) WHERE kind = 'result'",
     "one test": "UPDATE event SET payload = json_set(payload, '$.losses[0].test', json('[1]')) WHERE kind = 'result'",
     "a huge test": "UPDATE event SET payload = json_set(payload, '$.losses[0].test[0]', 1e300) WHERE kind = 'result'",
-    "a rate below 0": "UPDATE event SET payload = json_set(payload, '$.losses[0].grid[0][0]', -1) WHERE kind = 'result'",
+    "a rate of 0": "UPDATE event SET payload = json_set(payload, '$.losses[0].grid[0][0]', 0) WHERE kind = 'result'",
     "parents": "UPDATE candidate SET origin = json_set(origin, '$.parents', json('[\"x\"]'))",
     "origin": "UPDATE candidate SET origin = '7'",
     "key": "UPDATE unit SET payload = json_set(payload, '$.jobs[0].key', 'xyz')",

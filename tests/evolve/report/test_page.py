@@ -18,9 +18,13 @@ from tests.evolve.report.outline import Outline
 
 Page = Callable[[Path], str]
 
-TAGS = frozenset(
-    ["html", "head", "meta", "title", "link", "style", "body", "a", "header", "p", "span", "h1", "h2", "h3", "nav", "ol", "ul", "li", "main", "section", "div", "dl", "dt", "dd", "small", "pre", "code", "table", "caption", "thead", "tbody", "tr", "th", "td", "details", "summary", "figure", "figcaption", "b", "cite", "sub", "footer", "svg", "g", "defs", "path", "use", "text", "line", "rect", "clippath", "math", "mrow", "mi", "mn", "mo", "msub", "msup", "mfrac", "munder", "msqrt", "mtext"]
-)
+TAGS = frozenset({
+    "html", "head", "meta", "title", "link", "style", "body", "a", "header", "p", "span", "h1", "h2", "h3",
+    "nav", "ol", "ul", "li", "main", "section", "div", "dl", "dt", "dd", "small", "pre", "code", "table",
+    "caption", "thead", "tbody", "tr", "th", "td", "details", "summary", "figure", "figcaption", "b", "cite",
+    "sub", "footer", "svg", "g", "defs", "path", "use", "text", "line", "rect", "clippath", "math", "mrow",
+    "mi", "mn", "mo", "msub", "msup", "mfrac", "munder", "msqrt", "mtext",
+})  # fmt: skip
 
 
 def test_every_page_is_whole_and_closed(any_study: Path, page_of: Page) -> None:
