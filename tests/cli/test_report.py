@@ -10,7 +10,7 @@ import pytest
 
 from glo_dsl.cli.main import main
 from glo_dsl.cli.searching import shown
-from glo_dsl.evolve.session import Where, begin
+from glo_dsl.evolve.session import Where, begin, resume
 from glo_dsl.evolve.store.study import Study
 from tests.evolve.conftest import small
 
@@ -39,35 +39,24 @@ def without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
 
 
-def search(directory: Path) -> None:
+def test_a_search_says_where_its_page_is_or_why_there_is_none(
+    tmp_path: Path, glo: Glo, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, here = Path("found"), Where(workers=1)
     config = small(trainings=12, tune_generations=0, fresh_seeds=2)
-    shown(lambda report: begin(config, directory, Where(workers=1), report), directory)
-
-
-def test_a_search_leaves_a_page_and_says_where(
-    tmp_path: Path, glo: Glo, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    search(Path("found"))
+    with monkeypatch.context() as bare:
+        without_matplotlib(bare)
+        shown(lambda report: begin(config, found, here, report), found)
+        said = capsys.readouterr().out
+        assert "Written to found: best.glo" in said
+        assert "No report.html was written: matplotlib is missing: pip install 'glo-dsl[search]'" in said
+        assert (found / "best.glo").exists() and not (found / "report.html").exists()
+        code, _, error = glo("report", "found")
+        assert code == 1 and "matplotlib is missing" in error and "pip install 'glo-dsl[search]'" in error
+    shown(lambda report: resume(found, here, report), found)
     assert "Written to found: report.html (open it in a browser), best.glo" in capsys.readouterr().out
-    page = Path("found/report.html").read_bytes()
     assert glo("report", "found", "-o", "again.html") == (0, "Written to again.html: open it in a browser\n", "")
-    assert Path("again.html").read_bytes() == page
-    Path("found/report.html").unlink()
-    assert glo("report", "found")[0] == 0 and Path("found/report.html").read_bytes() == page
-    without_matplotlib(monkeypatch)
-    code, _, error = glo("report", "found", "-o", "none.html")
-    assert code == 1 and "matplotlib is missing" in error and "pip install 'glo-dsl[search]'" in error
-
-
-def test_a_search_ends_well_without_matplotlib(
-    tmp_path: Path, glo: Glo, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    without_matplotlib(monkeypatch)
-    search(Path("found"))
-    said = capsys.readouterr().out
-    assert "Written to found: best.glo" in said
-    assert "No report.html was written: matplotlib is missing: pip install 'glo-dsl[search]'" in said
-    assert Path("found/best.glo").exists() and not Path("found/report.html").exists()
+    assert Path("again.html").read_bytes() == (found / "report.html").read_bytes()
 
 
 def test_mistakes(tmp_path: Path, glo: Glo) -> None:
@@ -78,5 +67,6 @@ def test_mistakes(tmp_path: Path, glo: Glo) -> None:
     code, _, error = glo("report", "bare")
     assert code == 1 and "is damaged, or not a study" in error
     Study.create(Path("young"), small().as_json()).close()
+    assert glo("report", "young") == (0, f"Written to {Path('young/report.html')}: open it in a browser\n", "")
     code, _, error = glo("report", "young", "-o", "no/such/place.html")
     assert code == 1 and "cannot be written" in error and "-o FILE" in error
