@@ -36,6 +36,7 @@ def contents(story: Story, place: str) -> dict[str, Any]:
     """All that the template shows."""
     return {
         "story": story, "place": place, "outcome": story.outcome, "headline": headline(story),
+        "task": story.config.task.rpartition(":")[2] or story.config.task,
         "rows": _rows(story.outcome) if story.outcome else [], "formula": _formula(story),
         "search": _search(story), "losses": _losses(story), "origin": _origin(story),
         "config": [(name, _said(value)) for name, value in story.config.as_json().items() if name != "space"],

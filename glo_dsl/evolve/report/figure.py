@@ -64,6 +64,11 @@ def labelled(axes: Axes, x: str, y: str) -> None:
     axes.set_title(y, color=INK, loc="left", fontsize=8)
 
 
+def whole_numbers(axes: Axes) -> None:
+    """No ticks below the picture where nothing can be."""
+    axes.xaxis.get_major_locator().set_params(integer=True)
+
+
 def dots(axes: Axes, x: ArrayLike, y: ArrayLike, color: str, size: float = 4.0, opacity: float = 1.0) -> None:
     """Points as a few paths, which take a tenth of the text of as many marks; many on one spot are a larger point."""
     from matplotlib.patches import PathPatch

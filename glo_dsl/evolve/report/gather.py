@@ -95,7 +95,7 @@ def _generations(
     for row in records.candidates():
         by_question[row["generation"]].append(row)
     every = [row for rows in by_question.values() for row in rows]
-    classes = {row["class"]: scores[row["text"]] for row in every if row["text"] in scores}
+    classes = {row["class"]: scores[row["text"]] for row in every if row["class"] and row["text"] in scores}
     question, trainings, count, found = -1, 0, 0, 0
     rows: list[dict[str, Any]] = []
     for event in events:

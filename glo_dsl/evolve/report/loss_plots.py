@@ -19,7 +19,7 @@ from glo_dsl.evolve.report.figure import (
     labelled,
     stretched,
     within,
-)  # fmt: skip
+)
 from glo_dsl.evolve.report.shapes import Array, Shape
 from glo_dsl.evolve.report.story import Loss
 

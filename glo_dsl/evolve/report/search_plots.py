@@ -21,12 +21,16 @@ from glo_dsl.evolve.report.figure import (
     fitness_axis,
     labelled,
     stretched,
-)  # fmt: skip
+    whole_numbers,
+)
 from glo_dsl.evolve.report.lineage import Lineage
 from glo_dsl.evolve.report.story import Asked, Generation, Story
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+FEWEST = 5
+"""Candidates that a rank correlation is told of."""
 
 BARS = 60
 """Of the funnel: more generations are put together."""
@@ -92,6 +96,7 @@ def front(story: Story) -> Drawing | None:
         ax.step([*x, largest], stretched([*y, y[-1]]), where="post", color=BEST, linewidth=1.2)
         dots(ax, x, stretched(y), BEST, 5.5)
         fitness_axis(ax, "y", [*(a.scores[story.last] for a in full), *short])
+        whole_numbers(ax)
         labelled(ax, "size of the expression, in nodes", "validation fitness")
 
     ends = f"{best[0].scores[story.last]:.4f} at size {best[0].complexity} to {best[-1].scores[story.last]:.4f} at size"
@@ -128,6 +133,7 @@ def funnel(story: Story) -> Drawing | None:
             below += share
         ax.set(xlim=(0, len(story.generations)), ylim=(0, 1))
         ax.grid(False)
+        whole_numbers(ax)
         labelled(ax, "generation", "share of the proposals")
 
     words = "Of all proposals: " + ", ".join(f"{count} {fate}" for fate, count in found) + "."
@@ -144,7 +150,7 @@ def _bars(generations: Sequence[Generation]) -> list[Counter[str]]:
 def agreement(story: Story) -> tuple[int, float | None]:
     """How many gradient classes were judged on the first rung and the last, and Spearman's rho between the two."""
     pairs = _pairs(story)
-    if len({x for x, _ in pairs}) < 2 or len({y for _, y in pairs}) < 2:
+    if len(pairs) < FEWEST or len({x for x, _ in pairs}) < 2 or len({y for _, y in pairs}) < 2:
         return len(pairs), None
     from scipy.stats import spearmanr
 
@@ -194,6 +200,7 @@ def pedigree(story: Story, found: Lineage) -> Drawing | None:
             at, top = known[found.tree.asked.number]
             dots(ax, [at], stretched([top]), BASE, 8.0)
         fitness_axis(ax, "y", y, 0.02)
+        whole_numbers(ax)
         labelled(ax, "generation", "validation fitness")
 
     oldest = min(found.all, key=lambda a: a.number)

@@ -24,7 +24,7 @@ def test_the_story_is_what_the_search_told(ended: Path) -> None:
     for loss, row in zip((story.outcome.baseline, *story.outcome.finalists), summary["losses"], strict=True):
         assert (loss.name, loss.complexity, loss.restated) == (row["name"], row["complexity"], row["text"])
         assert (loss.result.mean, loss.result.grid.best) == (row["mean"], row["learning_rate"])
-        assert loss.p == row["welch_p"]
+        assert loss.p == row["welch_p"] and loss.result.diverged == row["test"].count(0.0)
 
 
 def test_numbers_are_places_and_parents_come_before(ended: Path) -> None:
