@@ -104,24 +104,23 @@ def _generations(
             trainings += sum(len(u.payload["jobs"]) * len(u.payload["seeds"]) for u in units[question])
             rows = by_question[question] or rows
         elif event.kind == "tell":
-            told = zip(event.payload["fitness"], event.payload["reasons"], strict=True)
-            asked = [
-                _asked(count + n, found, row, fitness, reason, classes)
-                for n, (row, (fitness, reason)) in enumerate(zip(rows, told, strict=True))
-            ]
+            told = zip(rows, event.payload["fitness"], strict=True)
+            asked = [_asked(count + n, found, row, fitness, classes) for n, (row, fitness) in enumerate(told)]
             yield Generation(found, trainings, tuple(asked))
             count, found = count + len(asked), found + 1
 
 
 def _asked(
-    number: int, generation: int, row: Mapping[str, Any], fitness: float | None, reason: str, classes: Mapping[Any, Any]
+    number: int,
+    generation: int,
+    row: Mapping[str, Any],
+    fitness: float | None,
+    classes: Mapping[bytes, Mapping[int, float]],
 ) -> Asked:
     origin = row["origin"]
     fate = row["verdict"] or ("trained" if fitness is not None else "failed")
     parents = tuple(int(n) for n in origin["parents"])
     score = None if fitness is None else _finite(fitness)
-    if not isinstance(reason, str):
-        raise TypeError(f"a reason is {reason!r:.60}")
     return Asked(
         number, generation, str(row["text"]), str(origin["origin"]), parents, int(row["complexity"]), str(fate), score,
         classes.get(row["class"], {}),

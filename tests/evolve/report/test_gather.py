@@ -56,7 +56,7 @@ CHANGES = {
     "words for fitness": "UPDATE event SET payload = json_set(payload, '$.fitness[0]', 'x') WHERE kind = 'tell'",
     "infinite fitness": "UPDATE event SET payload = replace(payload, '\"fitness\":[', '\"fitness\":[1e999,') "
     "WHERE kind = 'tell'",
-    "a list too short": "UPDATE event SET payload = json_remove(payload, '$.reasons[0]') WHERE kind = 'tell'",
+    "a list too short": "UPDATE event SET payload = json_remove(payload, '$.fitness[0]') WHERE kind = 'tell'",
     "no JSON": "UPDATE event SET payload = '{' WHERE kind = 'tell'",
     "a number alone": "UPDATE event SET payload = '3' WHERE kind = 'ask'",
     "depth": f"UPDATE event SET payload = '{'[' * 100_000}{']' * 100_000}' WHERE kind = 'tell'",

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from glo_dsl.evolve.compare import Grid, Result
 from glo_dsl.evolve.config import Config
 from glo_dsl.evolve.report.lineage import DEPTH, Ancestor, lineage
-from glo_dsl.evolve.report.story import About, Asked, Generation, Story
+from glo_dsl.evolve.report.story import About, Asked, Generation, Loss, Outcome, Story
 from tests.evolve.report.conftest import story_of
 
 
@@ -30,6 +32,7 @@ def written(ancestor: Ancestor) -> Iterator[Ancestor]:
         yield from written(parent)
 
 
+@example([[], [0], [1], [1], [2, 3]])
 @given(st.lists(st.lists(st.integers(-2, 30), max_size=6), min_size=1, max_size=25))
 def test_a_lineage_is_what_can_be_reached(parents: list[list[int]]) -> None:
     found = lineage(story(parents))
@@ -54,6 +57,19 @@ def test_a_long_line_is_cut_and_says_so(length: int) -> None:
     assert found is not None and len(found.all) == length + 1
     told = list(written(found.tree))
     assert len(told) == min(length, DEPTH) + 1 and told[-1].more == (length > DEPTH)
+
+
+def loss(name: str, text: str) -> Loss:
+    return Loss(name, text, text, 1, Result(name, Grid((1.0,), (0.5,)), (0.1, 0.2)))
+
+
+def test_one_with_tuned_constants_was_proposed_without() -> None:
+    finalists = (loss("found1_tuned", "loss found1_tuned(x: real) = 1.07"), loss("found1", "loss found1(x: real) = 1"))
+    whole = replace(story([[], [0], [1]]), outcome=Outcome(loss("base", ""), finalists, 1, 2))
+    found = lineage(whole)
+    assert found is not None and (found.name, found.tree.asked.number) == ("found1", 1)
+    alone = replace(whole, outcome=Outcome(loss("base", ""), finalists[:1], 1, 2))
+    assert lineage(alone) is None
 
 
 def test_nothing_has_no_lineage() -> None:
