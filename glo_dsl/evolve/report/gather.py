@@ -26,8 +26,11 @@ STAGES = {
 MOST = 1e12
 """No figure of a search is as large."""
 
-Scores = Mapping[str, Mapping[int, float]]
-"""By the text of a loss that was trained: its best mean fitness after so many steps."""
+Scored = Mapping[int, float]
+"""Mean fitness after so many steps, at the best of the learning rates."""
+
+Scores = Mapping[str, Scored]
+"""By the text of a loss that was trained."""
 
 
 def gathered(records: Records) -> Story:
@@ -111,11 +114,7 @@ def _generations(
 
 
 def _asked(
-    number: int,
-    generation: int,
-    row: Mapping[str, Any],
-    fitness: float | None,
-    classes: Mapping[bytes, Mapping[int, float]],
+    number: int, generation: int, row: Mapping[str, Any], fitness: float | None, classes: Mapping[bytes, Scored]
 ) -> Asked:
     origin = row["origin"]
     fate = row["verdict"] or ("trained" if fitness is not None else "failed")

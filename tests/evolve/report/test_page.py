@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from glo_dsl.errors import GloError
+from glo_dsl.evolve import report
+from glo_dsl.evolve.report.figure import VARIABLES
 from glo_dsl.evolve.report.page import page, write_report
 from glo_dsl.evolve.store.records import Records
 from glo_dsl.evolve.store.study import Study
@@ -56,6 +58,17 @@ def test_every_page_can_be_found_one_s_way_in(any_study: Path, page_of: Page) ->
     assert all(e.attributes["scope"] in ("row", "col") for e in outline.all("th"))
     assert len(outline.all("h1")) == 1 and outline.all("html")[0].attributes["lang"] == "en"
     assert all(f.text.strip().startswith("Figure") for f in outline.all("figcaption"))
+
+
+def test_the_style_is_whole_and_defines_what_is_used(ended: Path, page_of: Page) -> None:
+    style = Path(report.__file__).with_name("page.css").read_text(encoding="utf-8")
+    (sheet,) = Outline.of(page_of(ended)).all("style")
+    assert sheet.text.strip() == style.strip()
+    used = set(re.findall(r"var\(--([\w-]+)\)", page_of(ended)))
+    assert used <= set(re.findall(r"--([\w-]+):", style)) and set(VARIABLES[:5]) <= used
+    day, night = style.split("prefers-color-scheme: dark", 1)
+    for name in VARIABLES:
+        assert f"--{name}: #" in day and f"--{name}: #" in night
 
 
 def test_no_color_is_fixed(ended: Path, page_of: Page) -> None:
