@@ -68,7 +68,10 @@ def mathml(text: str) -> str:
         from latex2mathml.converter import convert
     except ImportError:
         raise GloError("latex2mathml is missing", hint="pip install 'glo-dsl[search]'") from None
-    root = ET.fromstring(convert(text.replace(r"\mathbb{1}", "\N{MATHEMATICAL DOUBLE-STRUCK DIGIT ONE}")))
+    try:
+        root = ET.fromstring(convert(text.replace(r"\mathbb{1}", "\N{MATHEMATICAL DOUBLE-STRUCK DIGIT ONE}")))
+    except ET.ParseError:  # what stands in a \text is not escaped
+        return ""
     for node in root.iter():
         node.tag = node.tag.removeprefix(_SPACE)
         if node.tag not in _TAGS:
