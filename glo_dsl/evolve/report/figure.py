@@ -66,7 +66,9 @@ def labelled(axes: Axes, x: str, y: str) -> None:
 
 def whole_numbers(axes: Axes) -> None:
     """No ticks below the picture where nothing can be."""
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
 
 
 def dots(axes: Axes, x: ArrayLike, y: ArrayLike, color: str, size: float = 4.0, opacity: float = 1.0) -> None:
