@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -137,6 +138,9 @@ def pages(given: list[str]) -> Iterator[list[Path]]:
 
 def main(words: list[str]) -> int:
     program = os.environ.get("CHROMIUM", "chromium")
+    if shutil.which(program) is None:
+        print(f"there is no {program}: name a Chromium, such as CHROMIUM=chromium-headless-shell")
+        return 2
     with pages(words) as files, Chromium(program) as browser:
         bad = 0
         for file in files:
