@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test lint types layers check clusters clang ray bench clean
+.PHONY: demo test lint types layers check clusters clang ray report-check bench clean
 
 demo: $(STAMP)
 	if [ -e glo-out/digits/study.sqlite3 ]; then $(BIN)/glo resume glo-out/digits; \
@@ -66,6 +66,11 @@ $(RAY)/.installed: $(STAMP)
 
 ray: $(RAY)/.installed
 	PYTHONPATH=$(abspath $(RAY)) $(BIN)/pytest -q tests/evolve/executors -k ray
+
+# The page of a search in a real browser, the one that CHROMIUM names (Debian: chromium or chromium-headless-shell):
+# nothing is fetched, nothing overflows, all can be read, by day and by night, at the desk and on a telephone.
+report-check: $(STAMP)
+	CHROMIUM=$${CHROMIUM:-chromium} $(BIN)/python -m tests.evolve.report.in_chromium
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/cpu.py --out benchmarks/results/cpu.json

@@ -12,6 +12,7 @@ from rich.table import Table
 from glo_dsl.errors import GloError
 from glo_dsl.evolve.compare import welch
 from glo_dsl.evolve.driver import Progress as Step
+from glo_dsl.evolve.report.page import REPORT
 from glo_dsl.evolve.session import Report
 from glo_dsl.evolve.verify import Entry, Outcome
 
@@ -94,7 +95,13 @@ def _print(console: Console, outcome: Outcome, directory: Path) -> None:
     )
     best = (directory / "best.glo").read_text(encoding="utf-8").strip()
     console.print(f"\n{best}\n", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"Written to {directory}: best.glo, best_triton.py (its kernel), front.glo, summary.json, the study")
+    page = "" if outcome.unreported else f"{REPORT} (open it in a browser), "
+    console.print(
+        f"Written to {directory}: {page}best.glo, best_triton.py (its kernel), front.glo, summary.json, the study",
+        markup=False,
+    )
+    if outcome.unreported:
+        console.print(f"No {REPORT} was written: {outcome.unreported}", markup=False)
 
 
 def _row(entry: Entry) -> list[str]:

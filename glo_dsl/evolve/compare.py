@@ -37,11 +37,12 @@ class Grid:
 
 @dataclass(frozen=True)
 class Result:
-    """Test accuracies of one loss at its best rate, one per fresh seed."""
+    """Test accuracies of one loss at its best rate, one per fresh seed; of networks that have `diverged` they are 0."""
 
     name: str
     grid: Grid
     accuracies: tuple[float, ...]
+    diverged: int = 0
 
     @property
     def mean(self) -> float:

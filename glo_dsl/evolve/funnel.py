@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glo_dsl.evolve.kernels import derived, logits_name
+from glo_dsl.evolve.predictions import derived, logits_name
 from glo_dsl.ir.evaluate import evaluate
 from glo_dsl.lang.loss import Loss
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from torch import Tensor
 
+from glo_dsl.evolve.predictions import derived, logits_name
 from glo_dsl.lang.loss import Loss
-from glo_dsl.passes.pipeline import Derived, derive, program_of
+from glo_dsl.passes.pipeline import program_of
 from glo_dsl.runtime.build_c import NoCompiler
 from glo_dsl.runtime.compile import compile
 from glo_dsl.runtime.interpreter import Interpreted
@@ -50,18 +50,6 @@ class Candidate:
             gradient.copy_(gradients[name])
 
         return step
-
-
-def logits_name(loss: Loss) -> str:
-    """The input that holds the predictions: that with a class axis, or without one the first real input."""
-    reals = [v for v in loss.inputs if v.type.kind == "real"]
-    return next((v.name for v in reals if v.type.per_class), reals[0].name)
-
-
-@lru_cache(maxsize=2048)
-def derived(loss: Loss) -> Derived:
-    """The loss and its gradient by the predictions, which the funnel looks at before they are trained with."""
-    return derive(loss, [logits_name(loss)])
 
 
 def build_candidates(losses: Sequence[Loss], params: Sequence[Sequence[float]] | None = None) -> list[Candidate]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from glo_dsl.evolve.evaluator import trainer_of
 from glo_dsl.evolve.executors.executor import Executor
 from glo_dsl.evolve.executors.named import executor_named
 from glo_dsl.evolve.ledger import Ledger
+from glo_dsl.evolve.report.page import REPORT, write_report
 from glo_dsl.evolve.space import Space
 from glo_dsl.evolve.store.records import Records
 from glo_dsl.evolve.store.study import Study
@@ -81,9 +84,20 @@ def _run(config: Config, study: Study, executor: Executor, directory: Path, repo
     study.take()
     task = task_named(config.task, **config.task_options)
     search = Search(config, task, Ledger(study, executor), report)
+    study.note("search", about(search))
     outcome = search.run()
+    search.ledger.record("result", result_of(outcome, search.space))
     write(outcome, search, directory)
-    return outcome
+    return replace(outcome, unreported=_reported(study, directory))
+
+
+def _reported(study: Study, directory: Path) -> str:
+    """Writes the page about the search; why there is none, or ""."""
+    try:
+        write_report(study, directory, directory / REPORT)
+    except GloError as error:
+        return f"{error.message}: {error.hint}" if error.hint else error.message
+    return ""
 
 
 class _Nowhere:
@@ -103,6 +117,29 @@ def text_of(entry: Entry, space: Space | None, name: str, remark: str = "") -> s
     comment = "".join(f"# {line}\n" for line in remark.splitlines())
     head, _, rest = restated(entry.loss).partition("(")
     return f"{comment}{head.split()[0]} {name}({rest}\n"
+
+
+def about(search: Search) -> dict[str, Any]:
+    """What a report wants to know of a search that its configuration does not say."""
+    return {
+        "metric": search.task.metric, "outputs": search.task.outputs, "baseline": restated(search.baseline),
+        "versions": {"glo-dsl": glo_dsl.__version__, "torch": version("torch"), "Python": platform.python_version()},
+    }  # fmt: skip
+
+
+def result_of(outcome: Outcome, space: Space | None) -> dict[str, Any]:
+    """What a search ended with, as its last event has it."""
+    entries = [(outcome.baseline, restated(outcome.baseline.loss))]
+    entries += [(e, text_of(e, space, e.loss.name)) for e in outcome.entries]
+    losses = [
+        {
+            "name": e.result.name, "text": text, "restated": restated(e.loss), "complexity": e.complexity,
+            "grid": [list(e.result.grid.rates), list(e.result.grid.accuracy)],
+            "test": list(e.result.accuracies), "diverged": e.result.diverged,
+        }
+        for e, text in entries
+    ]  # fmt: skip
+    return {"trainings": outcome.trainings, "in_all": outcome.in_all, "losses": losses}
 
 
 def write(outcome: Outcome, search: Search, directory: Path) -> None:

@@ -57,6 +57,7 @@ class Outcome:
             first; test data have ordered nothing.
         trainings: networks that the strategy trained. in_all: with those of the report.
         counts: what became of the proposals.
+        unreported: why no page about the search was written, or "".
     """
 
     baseline: Entry
@@ -64,6 +65,7 @@ class Outcome:
     trainings: int
     in_all: int
     counts: tuple[tuple[str, int], ...]
+    unreported: str = ""
 
 
 def verified(search: Search, leaders: Sequence[Finalist]) -> Outcome:
@@ -120,7 +122,8 @@ def _fresh(search: Search, finalist: Finalist, grid: Grid) -> Result:
     (measured,) = search.ledger.evaluate("test", [request], schedule)
     if measured.reason:
         raise GloError(f"{finalist.loss.name} could not be trained on fresh seeds: {measured.reason}")
-    return Result(finalist.loss.name, grid, tuple(0.0 if m != m else m for m in measured.metric))
+    fitness = tuple(0.0 if m != m else m for m in measured.metric)
+    return Result(finalist.loss.name, grid, fitness, sum(m != m for m in measured.metric))
 
 
 def _tuned(search: Search, finalist: Finalist, rate: float) -> Finalist | None:
