@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from glo_codegen.dialects import Dialect
-from glo_codegen.program import CLASSES, POSITION, Input, Load, Operand, Program, Rate, Reduce, Step, parameter
+from glo_codegen.program import CLASSES, POSITION, Load, Operand, Program, Rate, Reduce, Step, parameter
 from glo_codegen.python_names import camel, number, python_names
 from glo_codegen.terms import WIDTH, args_of, bare, code, fill, result_of, uses
 from glo_codegen.text import Lines
@@ -221,7 +221,7 @@ def _reduced(function: Function, dialect: Dialect, naming: Naming) -> str:
         lines.add('if reduction == "none":', "    return loss", 'if reduction == "sum":')
         lines.add(f"    return {words['np']}.sum(loss)", 'if reduction == "mean":')
         lines.add(f"    return {_mean(function, naming, dialect, bool(places))}")
-        lines.add("raise ValueError(f'reduction must be \"mean\", \"sum\" or \"none\", got {reduction!r}')")
+        lines.add('raise ValueError(f\'reduction must be "mean", "sum" or "none", got {reduction!r}\')')
     return lines.text()
 
 
@@ -254,7 +254,12 @@ def _module(function: Function, naming: Naming) -> str:
     lines, params = Lines(), list(function.defaults)
     options = ["reduction"] + ["ignore_index"] * any(i.kind == "class" for i in function.program.inputs)
     named = [f"{naming.names[k]}={_default(v)}" for k, v in function.defaults.items()]
-    head = [*named, *(["learnable=()"] if params else []), 'reduction="mean"', *["ignore_index=-100"] * (len(options) - 1)]
+    head = [
+        *named,
+        *(["learnable=()"] if params else []),
+        'reduction="mean"',
+        *["ignore_index=-100"] * (len(options) - 1),
+    ]
     inputs = ", ".join(naming.names[i.name] for i in function.program.inputs)
     with lines.block(f"class {naming.module}(torch.nn.Module):"):
         train = " Parameters named in `learnable` are trained along." if params else ""

@@ -55,7 +55,9 @@ def _array_dtype(np: str) -> Callable[[list[str]], Iterator[str]]:
 
 
 def _torch_dtype(reals: list[str]) -> Iterator[str]:
-    yield f"dtype = torch.promote_types(torch.float32, {reals[0]}.dtype)" if len(reals) == 1 else "dtype = torch.float32"
+    yield (
+        f"dtype = torch.promote_types(torch.float32, {reals[0]}.dtype)" if len(reals) == 1 else "dtype = torch.float32"
+    )
     if len(reals) > 1:
         yield f"for each in ({', '.join(reals)}):"
         yield "    dtype = torch.promote_types(dtype, each.dtype)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -51,13 +51,13 @@ class Formula:
 def emit_sympy(formula: Formula) -> str:
     """The function `NAME(classes, inputs, parameters)`, and `NAME_divisor` if the mean has a divisor of its own."""
     program = formula.program
-    name = python_names([program.name], TAKEN)[program.name]
+    name, names = function_name(program), sympy_names(program)
     parts = [_function(program, formula, name, "The loss of one sample")]
     if formula.divisor is not None:
         what = "What one sample adds to the divisor of the mean"
         parts.append(_function(formula.divisor, formula, f"{name}_divisor", what))
     body = "\n\n".join(parts)
-    defaults = ", ".join(f'"{k}": {bare(exact(v))}' for k, v in _named(formula, name).items())
+    defaults = ", ".join(f'"{names[k]}": {bare(exact(v))}' for k, v in formula.defaults.items())
     stop = f"\n\n{STOP}" if "stop(" in body else ""
     return f"import sympy\n\nDEFAULTS = {{{defaults}}}\n{stop}\n\n{body}"
 
@@ -93,18 +93,18 @@ def _object(value: float) -> str:
     return text if "sympy." in text else f"sympy.Integer({text})"
 
 
-def _named(formula: Formula, name: str) -> dict[str, float]:
-    names = _names(formula, name)
-    return {names[k]: v for k, v in formula.defaults.items()}
-
-
-def _names(formula: Formula, name: str) -> dict[str, str]:
-    program = formula.program
+def sympy_names(program: Program) -> dict[str, str]:
+    """What inputs and parameters are called in the text."""
+    name = function_name(program)
     return python_names([*(i.name for i in program.inputs), *program.params], {*TAKEN, name, f"{name}_divisor"})
 
 
+def function_name(program: Program) -> str:
+    return python_names([program.name], TAKEN)[program.name]
+
+
 def _function(program: Program, formula: Formula, name: str, what: str) -> str:
-    lines, names = Lines(), _names(formula, name.removesuffix("_divisor") if program is formula.divisor else name)
+    lines, names = Lines(), sympy_names(formula.program)
     inputs = formula.program.inputs
     given = [f"{names[i.name]}={'0' if i.kind == 'class' else 'None'}" for i in inputs]
     params = ["*", *(f"{names[p]}=None" for p in formula.defaults)] if formula.defaults else []
@@ -119,10 +119,10 @@ def _function(program: Program, formula: Formula, name: str, what: str) -> str:
         if any(re.search(r"\bC\b", line) for line in computed):
             lines.add("C = sympy.Integer(classes)")
         others = [*(i.name for i in inputs), *formula.defaults]
-        lines.add(*(_read(i, names[i.name], others, formula.assumptions.get(i.name, "")) for i in inputs
+        lines.add(*(_read(i, names[i.name], others, formula.assumptions.get(i.name, ", integer=True")) for i in inputs
                     if i.kind != "class"))  # fmt: skip
         for p in formula.defaults:
-            lines.add(_scalar(names[p], p, formula.assumptions.get(p, "")))
+            lines.add(_read(Input(p, "real", Rate.UNIFORM), names[p], others, formula.assumptions[p]))
         lines.add(*computed)
     return lines.text()
 
@@ -131,25 +131,29 @@ def _about(inputs: tuple[Input, ...], names: Mapping[str, str], counted: list[st
     if counted:
         yield "classes: how many there are"
     for i in inputs:
-        kinds = {"real": "a number", "bool": "a truth value", "class": "an index, 0 to classes - 1"}
+        kinds = {"real": "a number", "bool": "a condition; its symbol is 0 or 1", "class": "an index, 0 to classes - 1"}
         yield f"{names[i.name]}: {'a list, for each class ' * (i.rate == Rate.CLASS)}{kinds[i.kind]}"
 
 
 def _read(entry: Input, name: str, others: list[str], assumption: str) -> str:
-    """The line that makes symbols of what is not given."""
-    if entry.rate != Rate.CLASS:
-        return _scalar(name, entry.name, assumption)
-    stem = entry.name
-    while stem[-1].isdigit() or any(re.fullmatch(rf"{stem}\d+", other) for other in others):
-        stem += "_"
-    symbol = f'sympy.Symbol(f"{stem}{{i}}"{assumption})'
-    return (
-        f"{name} = [{symbol} for i in range(classes)] if {name} is None else [sympy.sympify(a) for a in {name}]"
-    )
+    """The line that makes symbols of what is not given; of a condition one that is 0 or 1.
+
+    SymPy 1.14 takes a plain symbol in a condition for true where it puts one `Piecewise` into another.
+    """
+    row = entry.rate == Rate.CLASS
+    word = f'f"{stem(entry.name, others)}{{i}}"' if row else f'"{entry.name}"'
+    symbol = f"sympy.Symbol({word}{assumption})"
+    symbol = f"sympy.Ne({symbol}, 0)" if entry.kind == "bool" else symbol
+    if not row:
+        return f"{name} = {symbol} if {name} is None else sympy.sympify({name})"
+    return f"{name} = [{symbol} for i in range(classes)] if {name} is None else [sympy.sympify(a) for a in {name}]"
 
 
-def _scalar(name: str, symbol: str, assumption: str) -> str:
-    return f'{name} = sympy.Symbol("{symbol}"{assumption}) if {name} is None else sympy.sympify({name})'
+def stem(name: str, others: Iterable[str]) -> str:
+    """What the symbols of a row begin with; a number follows, and no other name is like that."""
+    while name[-1].isdigit() or any(re.fullmatch(rf"{name}\d+", other) for other in others):
+        name += "_"
+    return name
 
 
 class _Body:
@@ -181,7 +185,11 @@ class _Body:
             self.named += 1
             row = rate == Rate.CLASS
             self.rows[step.out], self.texts[step.out] = name, f"{name}[i]" if row else name
-            yield f"{name} = [{bare(text)} for i in range(classes)]" if row and not over_rows else f"{name} = {bare(text)}"
+            yield (
+                f"{name} = [{bare(text)} for i in range(classes)]"
+                if row and not over_rows
+                else f"{name} = {bare(text)}"
+            )
 
     def _text(self, step: Step | Reduce) -> tuple[str, bool]:
         """What a step is written as, and whether that works on a whole row."""

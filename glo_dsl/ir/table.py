@@ -204,7 +204,7 @@ CHOICE = (
        "_xlogy({0}, {1})", "real_xlogy({0}, {1})", "torch.xlogy({0}, {1})", numeric.xlogy,
        domain="b > 0", needs="b >= 0", cost=18, samples=((-3.0, 3.0), (0.05, 3.0)),
        latex=(r"{a:6} \log({b})", 6),
-       arrays="special.xlogy({0}, {1})",
+       arrays="({0} * {np}.log({np}.where(({0} == 0) & (({1} <= 0) | ({1} == {np}.inf)), 1.0, {1})))",
        sympy="sympy.Piecewise((0, sympy.Eq({0}, 0)), ({0} * sympy.log({1}), True))",
        about="a * log(b), and 0 where a is 0"),
     _compare("lt", "<", np.less, "<"),

@@ -9,6 +9,7 @@ no gradient through where the branch is not taken.
 from __future__ import annotations
 
 import re
+
 from glo_dsl.ir.expr import Apply, Const, Expr, apply, learn_ranges, rebuild, walk
 from glo_dsl.ir.types import Interval
 from glo_dsl.passes.domains import Need, needs
@@ -82,15 +83,16 @@ def _delicate(root: Expr) -> set[Expr]:
     found: set[Expr] = set()
     known: dict[Expr, Interval] = {}
     for node in walk((root,)):
-        if isinstance(node, Apply) and node.op.name != "stop" and node.type.kind == "real":
-            if any(arg in found for arg in node.args) or _may_be_steep(node, known):
-                found.add(node)
+        if not isinstance(node, Apply) or node.op.name == "stop" or node.type.kind != "real":
+            continue
+        if any(arg in found for arg in node.args) or _may_be_steep(node, known):
+            found.add(node)
     return found
 
 
 def _may_be_steep(node: Apply, known: dict[Expr, Interval]) -> bool:
     op = node.op
-    if op.name in ("select", "stop") or not op.elementwise:
+    if op.name == "select" or not op.elementwise:
         return False
     intervals = [learn_ranges(arg, known) for arg in node.args]
     if any(PRODUCT.fullmatch(text) for text in op.vjp):  # a class is masked by a logit of minus infinity

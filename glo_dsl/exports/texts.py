@@ -9,7 +9,7 @@ from glo_codegen.dialects import JAX, NUMPY, TORCH, Dialect
 from glo_codegen.program import Program
 from glo_codegen.sympy_ import Formula, emit_sympy
 from glo_dsl.errors import GloError
-from glo_dsl.ir.expr import Apply, Expr, Var, rebuild, size, walk
+from glo_dsl.ir.expr import Apply, Expr, Var, apply, rebuild, size, walk
 from glo_dsl.lang.latex import derivative_latex, latex
 from glo_dsl.lang.loss import Loss
 from glo_dsl.passes.gates import gated
@@ -73,7 +73,20 @@ def sympy_text(loss: Loss) -> str:
 
 
 def _formula(loss: Loss, value: Expr) -> Program:
-    return schedule(loss, spelled(value, lambda op: op.sympy), {})
+    return schedule(loss, _without_equal_conditions(spelled(value, lambda op: op.sympy)), {})
+
+
+def _without_equal_conditions(root: Expr) -> Expr:
+    """`p == q` of conditions by `and` and `or`: SymPy's equations are between numbers."""
+    done: dict[Expr, Expr] = {}
+    for node in walk((root,)):
+        args = tuple(done[a] for a in node.args)
+        if isinstance(node, Apply) and node.op.name in ("eq", "ne") and args[0].type.kind == "bool":
+            p, q = args if node.op.name == "eq" else (args[0], apply("not", args[1]))
+            done[node] = apply("or", apply("and", p, q), apply("and", apply("not", p), apply("not", q)))
+        else:
+            done[node] = rebuild(node, args)
+    return done[root]
 
 
 def _assumption(v: Var) -> str:
