@@ -123,8 +123,8 @@ def export(loss: Loss, to: str, *, check: bool = True, document: bool = False) -
     >>> text = export(mse, "sympy")
     >>> names = {}
     >>> exec(text, names)
-    >>> names["mse"]().diff("p")
-    k*(2*p - 2*y)
+    >>> names["mse"](p=3, y=1)
+    4*k
     """
     from glo_dsl.exports.export import export as exported
 

@@ -35,9 +35,8 @@ def check_text(loss: Loss, text: str, target: str) -> Checked:
     for name in NEEDS[target]:
         imported(name, target)
     run = RUNS[target](loss, load_module(text))
-    probes = Probes(loss, SYMBOLIC_ROWS if target == "sympy" else ROWS)
-    limits = target != "sympy"
-    checked = together(probes.check(batch, found, limits) for batch in probes.batches for found in run(batch))
+    probes = Probes(loss, SYMBOLIC_ROWS, apart=True) if target == "sympy" else Probes(loss, ROWS)
+    checked = together(probes.check(batch, found) for batch in probes.batches for found in run(batch))
     if not checked.compared:
         hint = "look at its domains; --no-check writes a text that nobody has tried"
         raise GloError(f"{loss.name} has no number to compare on {checked.rows} samples", loss.span, hint, loss.source)
