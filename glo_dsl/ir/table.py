@@ -68,7 +68,7 @@ ARITHMETIC = (
        notation=("^", 8), word="^", domain="a > 0", needs="a >= 0 or b whole, a != 0 or b >= 0",
        range=ranges.power, cost=40, samples=((0.05, 3.0), (-2.0, 3.0)),
        latex=(r"{a:10}^{{b}}", 9),
-       arrays="{np}.power({0}, {1})", sympy="({0} ** {1})",
+       arrays="{np}.power({np}.where(({0} == 0) & ({1} == 0), 1.0, {0}), {1})", sympy="({0} ** {1})",
        about="power; right-associative, binds tighter than a minus on its left; 0 ^ 0 = 1"),
 )  # fmt: skip
 
@@ -101,7 +101,7 @@ ELEMENTARY = (
        about="a * a"),
     Op("abs", R1, ("g * sign(a)",), "tl.abs({0})", "real_abs({0})", "torch.abs({0})", np.abs,
        range=ranges.absolute, smooth="kink", latex=(r"\left|{a}\right|", 10),
-       arrays="{np}.abs({0})", sympy="sympy.Abs({0})",
+       arrays="({0} * {np}.sign({0}))", sympy="sympy.Abs({0})",
        about="absolute value; derivative 0 at 0"),
     Op("sign", R1, ("0",), "_sign({0})", "real_sign({0})", "torch.where({0} == {0}, torch.sign({0}), {0})", np.sign,
        range=ranges.fixed(-1, 1), smooth="jump", latex=(r"\operatorname{sgn}({a})", 10),

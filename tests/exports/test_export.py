@@ -56,14 +56,14 @@ def test_losses_of_the_library(name: str, target: str) -> None:
     assert "Checked against the loss in float64" in text and "glo_dsl" not in text
 
 
-@settings(max_examples=settings().max_examples // 8, **FEW)  # type: ignore[arg-type]
+@settings(max_examples=settings().max_examples // 12, **FEW)  # type: ignore[arg-type]
 @given(losses(max_depth=4))
 def test_random_programs_as_torch_and_numpy(loss: Loss) -> None:
     for target in ("torch", "numpy"):
         assume(tried(loss, array_text(loss, target), target))
 
 
-@settings(max_examples=settings().max_examples // 12, **FEW)  # type: ignore[arg-type]
+@settings(max_examples=settings().max_examples // 16, **FEW)  # type: ignore[arg-type]
 @given(losses(max_depth=3))
 def test_random_programs_as_sympy(loss: Loss) -> None:
     assume(tried(loss, sympy_text(loss), "sympy"))
@@ -170,7 +170,7 @@ def test_masked_classes_and_large_logits(name: str) -> None:
 
 
 WRONG = {
-    "torch": ("torch.abs(", "torch.exp("), "numpy": ("np.abs(", "np.exp("), "sympy": ("sympy.Abs(", "sympy.exp("),
+    "torch": ("torch.abs(", "torch.exp("), "numpy": ("np.sign(", "np.exp("), "sympy": ("sympy.Abs(", "sympy.exp("),
 }  # fmt: skip
 
 
