@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test lint types layers check clusters clang ray bench clean
+.PHONY: demo test lint types layers check clusters clang ray jax bench clean
 
 demo: $(STAMP)
 	if [ -e glo-out/digits/study.sqlite3 ]; then $(BIN)/glo resume glo-out/digits; \
@@ -66,6 +66,17 @@ $(RAY)/.installed: $(STAMP)
 
 ray: $(RAY)/.installed
 	PYTHONPATH=$(abspath $(RAY)) $(BIN)/pytest -q tests/evolve/executors -k ray
+
+# JAX is larger still: the tests of exports run with one beside; SymPy, which PyTorch needs, is always there.
+JAX := .venv/jax
+
+$(JAX)/.installed: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps --target $(JAX) \
+	  'jax>=0.8' jaxlib ml_dtypes opt_einsum
+	touch $@
+
+jax: $(JAX)/.installed
+	PYTHONPATH=$(abspath $(JAX)) $(BIN)/pytest -q tests/exports
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/cpu.py --out benchmarks/results/cpu.json
