@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test lint types layers check clusters clang ray report-check bench clean
+.PHONY: demo test lint types layers check clusters clang ray jax report-check bench clean
 
 demo: $(STAMP)
 	if [ -e glo-out/digits/study.sqlite3 ]; then $(BIN)/glo resume glo-out/digits; \
@@ -71,6 +71,17 @@ ray: $(RAY)/.installed
 # nothing is fetched, nothing overflows, all can be read, by day and by night, at the desk and on a telephone.
 report-check: $(STAMP)
 	CHROMIUM=$${CHROMIUM:-chromium} $(BIN)/python -m tests.evolve.report.in_chromium
+
+# JAX is larger still: the tests of exports run with one beside; SymPy, which PyTorch needs, is always there.
+JAX := .venv/jax
+
+$(JAX)/.installed: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps --target $(JAX) \
+	  'jax>=0.8' jaxlib ml_dtypes opt_einsum
+	touch $@
+
+jax: $(JAX)/.installed
+	PYTHONPATH=$(abspath $(JAX)) $(BIN)/pytest -q tests/exports
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/cpu.py --out benchmarks/results/cpu.json

@@ -12,6 +12,7 @@ from glo_dsl.cli.bench import bench_command
 from glo_dsl.cli.check import check_command
 from glo_dsl.cli.compile import compile_command
 from glo_dsl.cli.explain import explain_command
+from glo_dsl.cli.export import export_command
 from glo_dsl.cli.fmt import fmt_command
 from glo_dsl.cli.lsp import lsp_command
 from glo_dsl.cli.report import report_command
@@ -27,6 +28,7 @@ app.command("bench")(bench_command)
 app.command("check")(check_command)
 app.command("compile")(compile_command)
 app.command("explain")(explain_command)
+app.command("export")(export_command)
 app.command("fmt")(fmt_command)
 app.command("lsp")(lsp_command)
 app.command("front")(front_command)
