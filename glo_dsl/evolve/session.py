@@ -13,11 +13,12 @@ import glo_dsl
 from glo_dsl.errors import GloError
 from glo_dsl.evolve.compare import welch
 from glo_dsl.evolve.config import Config, from_json
-from glo_dsl.evolve.driver import Progress, Search
+from glo_dsl.evolve.driver import Search
 from glo_dsl.evolve.evaluator import trainer_of
 from glo_dsl.evolve.executors.executor import Executor
 from glo_dsl.evolve.executors.named import executor_named
 from glo_dsl.evolve.ledger import Ledger
+from glo_dsl.evolve.progress import Progress
 from glo_dsl.evolve.space import Space
 from glo_dsl.evolve.store.records import Records
 from glo_dsl.evolve.store.study import Study
@@ -80,7 +81,8 @@ def resume(directory: Path, where: Where, report: Report = lambda _: None) -> Ou
 def _run(config: Config, study: Study, executor: Executor, directory: Path, report: Report) -> Outcome:
     study.take()
     task = task_named(config.task, **config.task_options)
-    search = Search(config, task, Ledger(study, executor), report)
+    ledger = Ledger(study, executor, told=lambda *_: search.tell())
+    search = Search(config, task, ledger, report)
     outcome = search.run()
     write(outcome, search, directory)
     return outcome
