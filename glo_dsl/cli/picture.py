@@ -95,7 +95,7 @@ def _speed(watch: Watched, step: Progress, width: int) -> Text:
     workers = f"{watch.executor}, {step.workers} worker{'s' * (step.workers != 1)}"
     parts = [clock(watch.seconds), *_trained(watch, step), workers]
     if step.units[1]:
-        parts.append(f"unit {step.units[0]} of {step.units[1]} done")
+        parts.append(f"units {step.units[0]}/{step.units[1]}")
     text = parts[0]
     for part in parts[1:]:
         if len(text) + 2 + len(part) <= width:
@@ -110,7 +110,9 @@ def _funnel(step: Progress, width: int) -> list[Text]:
     reasons = sorted(((n, reason) for reason, n in step.counts if reason != "trained"), reverse=True)
     parts = [f"{n} {reason}".replace(" ", _KEPT) for n, reason in reasons]
     text = f"{step.proposals} proposals, {never:.0f} % never trained: {', '.join(parts)}".removesuffix(": ")
-    lines = textwrap.wrap(text, max(20, width), subsequent_indent="  ", break_long_words=False, max_lines=3)
+    lines = textwrap.wrap(
+        text, max(20, width), subsequent_indent="  ", break_long_words=False, max_lines=3, placeholder=" …"
+    )
     return [Text(line.replace(_KEPT, " ")) for line in lines]
 
 

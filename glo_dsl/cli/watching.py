@@ -76,7 +76,7 @@ class Watch:
 class _Lines:
     """A line for each stage, and one of its progress now and then."""
 
-    def __init__(self, watch: Watch, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, watch: Watch, console: Console, clock: Callable[[], float]) -> None:
         self._watch, self._console, self._clock = watch, console, clock
         self._begun = ""
         self._said = clock()
@@ -96,13 +96,15 @@ class _Lines:
 
 
 @contextmanager
-def watched(watch: Watch, console: Console, quiet: bool = False) -> Iterator[Callable[[Progress], None]]:
+def watched(
+    watch: Watch, console: Console, quiet: bool = False, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Callable[[Progress], None]]:
     """What is to be told how a search goes, so that a person sees it."""
     if quiet:
         yield watch.show
         return
     if not console.is_terminal or console.is_dumb_terminal:
-        yield _Lines(watch, console).show
+        yield _Lines(watch, console, clock).show
         return
     with Live(watch, console=console, refresh_per_second=REFRESHES, vertical_overflow="crop"):
         yield watch.show
