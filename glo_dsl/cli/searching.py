@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -23,9 +25,13 @@ def shown(run: Callable[[Report], Outcome], directory: Path, executor: str = "",
     Raises:
         GloError: as the search does; or it was interrupted, with how to go on.
     """
-    watch = Watch(executor)
+    watch, errors = Watch(executor), Console(stderr=True)
     try:
-        with interruptible(directory, watch.stop) as interrupted, watched(watch, Console(stderr=True), quiet) as show:
+        with (
+            _plain_warnings(errors),
+            interruptible(directory, watch.stop) as interrupted,
+            watched(watch, errors, quiet) as show,
+        ):
 
             def report(step: Progress) -> None:
                 interrupted()
@@ -37,6 +43,18 @@ def shown(run: Callable[[Report], Outcome], directory: Path, executor: str = "",
             "interrupted; everything that was finished is stored", hint=f"go on: glo resume {directory}"
         ) from None
     _print(Console(), outcome, directory, quiet)
+
+
+@contextmanager
+def _plain_warnings(console: Console) -> Iterator[None]:
+    """Warnings as a user wants them: what is wrong, and not on which line of ours."""
+
+    def tell(message: Warning | str, *_: object, **__: object) -> None:
+        console.print(f"warning: {message}", markup=False, highlight=False, soft_wrap=True)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = tell
+        yield
 
 
 def _print(console: Console, outcome: Outcome, directory: Path, quiet: bool) -> None:
