@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -52,8 +53,10 @@ class MLflow:
         self._client.log_batch(self.run, params=[Param(name, value) for name, value in settings.items()])
 
     def figures(self, at: int, figures: Mapping[str, float]) -> None:
-        for name, value in figures.items():
-            self._client.log_metric(self.run, name, value, step=at)
+        from mlflow.entities import Metric
+
+        now = int(1000 * time.time())
+        self._client.log_batch(self.run, metrics=[Metric(name, value, now, at) for name, value in figures.items()])
 
     def text(self, name: str, text: str) -> None:
         self._client.log_text(self.run, text, name)
