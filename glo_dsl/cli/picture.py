@@ -21,6 +21,7 @@ class Watched(Protocol):
 
     executor: str
     last: Progress | None
+    share: float
 
     @property
     def seconds(self) -> float: ...
@@ -36,7 +37,7 @@ def picture(watch: Watched, width: int, height: int) -> list[Text]:
     if step is None:
         return [Text(f"preparing the search  {clock(watch.seconds)}", style="bold")]
     lines = [_bar(watch, step, width), _speed(watch, step, width)]
-    between = [*_funnel(step, width), *_rungs(step)]
+    between = [*_funnel(step, width), *_rungs(step, width)]
     kept = 2 if step.front and height >= 4 else 0  # of the front its best, whatever else there is
     lines += between[: max(0, height - len(lines) - kept)]
     room = min(height - len(lines), 1 + LONGEST)
@@ -59,7 +60,7 @@ def sentence(watch: Watched) -> str:
         return ""
     if step.replaying:
         return f"{step.replayed[0]} of {step.replayed[1]} events"
-    parts = [f"{_whole(step)} %", *_left(watch), *_trained(watch, step)]
+    parts = [f"{_whole(watch)} %", *_left(watch), *_trained(watch, step)]
     if step.best is not None:
         parts.append(f"best {step.best:.4f}")
     if step.proposals:
@@ -79,9 +80,9 @@ def clock(seconds: float) -> str:
 
 def _bar(watch: Watched, step: Progress, width: int) -> Text:
     done, all_ = step.replayed
-    share = done / all_ if step.replaying else step.share
+    share = done / all_ if step.replaying else watch.share
     name = REPLAYING if step.replaying else head(step)
-    right = f"event {done} of {all_}" if step.replaying else "  ".join([f"{_whole(step)} %", *_left(watch)])
+    right = f"event {done} of {all_}" if step.replaying else "  ".join([f"{_whole(watch)} %", *_left(watch)])
     room = width - len(name) - len(right) - 4
     line = Text(name, style="bold")
     if room >= 8:
@@ -116,13 +117,13 @@ def _funnel(step: Progress, width: int) -> list[Text]:
     return [Text(line.replace(_KEPT, " ")) for line in lines]
 
 
-def _rungs(step: Progress) -> list[Text]:
+def _rungs(step: Progress, width: int) -> list[Text]:
     if step.agreement is None:
         return []
     found = step.agreement
-    return [
-        Text(f"rungs: rank correlation {found.correlation:.2f}, first to last, over the {found.count} that went on")
-    ]
+    text, over = f"rungs: rank correlation {found.correlation:.2f}", f"over the {found.count} that went on"
+    long = f"{text}, first to last, {over}"
+    return [Text(long if len(long) <= width else f"{text} {over}")]
 
 
 def _front(front: tuple[Leader, ...], room: int) -> list[Text]:
@@ -144,8 +145,8 @@ def _trained(watch: Watched, step: Progress) -> list[str]:
     return [*([] if speed is None else [f"{speed:.3g} trainings/s"]), f"{step.trainings}{of} trained"]
 
 
-def _whole(step: Progress) -> int:
-    return int(100 * step.share)
+def _whole(watch: Watched) -> int:
+    return int(100 * watch.share)
 
 
 def _printable(text: str) -> str:

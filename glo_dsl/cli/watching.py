@@ -31,6 +31,7 @@ class Watch:
         self.executor = executor
         self.last: Progress | None = None
         self.stopping = False
+        self.share = 0.0  # of the stage; a step whose work turns out to be more than it seemed takes none of it back
         self._clock, self._began = clock, clock()
         self._trainings, self._stage = Speed(clock=clock), Speed(clock=clock)
 
@@ -39,9 +40,11 @@ class Watch:
         before, self.last = self.last, step
         self._trainings.reached(step.fresh)
         if before is None or before.replaying or before.stage != step.stage:
-            self._stage.restart(step.share)
+            self.share = step.share
+            self._stage.restart(self.share)
         else:
-            self._stage.reached(step.share)
+            self.share = max(self.share, step.share)
+            self._stage.reached(self.share)
 
     def stop(self) -> None:
         """Shows that it is about to end. May be called by a handler of signals: it prints nothing itself."""
@@ -60,7 +63,7 @@ class Watch:
     def left(self) -> float | None:
         """Seconds until the end of the stage, if it goes on as it did."""
         speed = self._stage.per_second()
-        return (1 - self.last.share) / speed if self.last and speed else None
+        return (1 - self.share) / speed if speed else None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width, height = options.size

@@ -94,6 +94,14 @@ def test_what_is_gone_over_again_is_neither_speed_nor_progress() -> None:
     assert watch.left == pytest.approx(980) and watch.trainings_per_second == pytest.approx(1, rel=0.05)
 
 
+def test_work_that_turns_out_to_be_more_takes_nothing_back() -> None:
+    """A grid of rates is widened: of the same step there are units again."""
+    rates = replace(HALFWAY, stage=RATES, done=1, total=4, units=(0, 4))
+    watch = ran([(0, rates), (10, replace(rates, units=(3, 4))), (20, replace(rates, units=(0, 1)))])
+    assert watch.share == pytest.approx(1.75 / 4)
+    assert watch.left == pytest.approx((1 - 1.75 / 4) / (0.75 / 4) * 20)
+
+
 @given(
     width=st.integers(10, 200), height=st.integers(1, 60), texts=st.lists(st.text(), max_size=20),
     units=st.tuples(st.integers(0, 9), st.integers(0, 9)), stage=st.sampled_from(STAGES),
