@@ -76,10 +76,7 @@ def verified(search: Search, leaders: Sequence[Finalist]) -> Outcome:
     with_rates = _with_rates(search, (baseline, *finalists), _Steps(search, RATES, 1 + len(finalists)))
     if generations := search.config.tune_generations:
         steps = _Steps(search, CONSTANTS, (1 + generations) * len(finalists))
-        tuned = []
-        for n, (finalist, grid) in enumerate(with_rates[1:]):
-            tuned.append(_tuned(search, finalist, grid.best, steps))
-            steps.reached((n + 1) * generations)
+        tuned = [_tuned(search, finalist, grid.best, steps) for finalist, grid in with_rates[1:]]
         with_rates += _with_rates(search, [t for t in tuned if t is not None], steps)
     search.say(CONFIRMING)
     confirmed = _confirmed(search, with_rates[1:])
@@ -100,12 +97,8 @@ class _Steps:
         search.say(stage, 0, total)
 
     def done(self) -> None:
-        self.reached(self._done + 1)
-
-    def reached(self, done: int) -> None:
-        if done > self._done:
-            self._done = done
-            self._search.say(self._stage, done, self._total)
+        self._done += 1
+        self._search.say(self._stage, self._done, self._total)
 
 
 def _with_rates(search: Search, finalists: Sequence[Finalist], steps: _Steps) -> list[tuple[Finalist, Grid]]:

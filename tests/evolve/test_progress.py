@@ -74,7 +74,7 @@ def test_trainings_are_those_of_the_study_unit_by_unit(heard: Heard) -> None:
     networks = list(itertools.accumulate(len(u["jobs"]) * len(u["seeds"]) for u in units))
     said = [count for count, _ in itertools.groupby(step.trainings for step in heard.steps)]
     assert said == networks  # one worker: in the order of the units, and none is left out
-    assert all(step.fresh == step.trainings and not step.replaying for step in heard.steps)
+    assert all(step.fresh == step.trainings and step.replayed == (0, 0) for step in heard.steps)
 
 
 def test_what_never_trained_is_what_no_unit_was_made_for(heard: Heard) -> None:

@@ -11,12 +11,20 @@ EXPERIMENT = "glo"
 """Where runs are put, unless MLFLOW_EXPERIMENT_NAME says otherwise."""
 
 
+QUIETLY = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # nothing leaves this machine unasked
+    "MLFLOW_LOGGING_LEVEL": "WARNING",  # standard error is the search's
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # not 7, which take minutes: the next generation is the next try
+}
+"""What its library is told, where the user has not."""
+
+
 class MLflow:
     """A run of a tracking server or of a database that serves as one."""
 
     def __init__(self, directory: Path, run: str | None) -> None:
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # nothing leaves this machine unasked
-        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # standard error is the search's
+        for name, value in QUIETLY.items():
+            os.environ.setdefault(name, value)
         from mlflow.tracking import MlflowClient
 
         place, uri = None, os.environ.get("MLFLOW_TRACKING_URI")
