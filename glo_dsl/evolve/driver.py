@@ -23,7 +23,7 @@ from glo_dsl.ir.expr import Expr, size
 from glo_dsl.lang.definitions import losses_of
 from glo_dsl.lang.loss import Loss
 from glo_dsl.lang.restate import restated
-from glo_dsl.lang.show import number, show
+from glo_dsl.lang.show import show
 
 BASELINES = {
     "accuracy": "loss cross_entropy(z: real[C], t: class[C]) = -log_softmax(z)[t]",
@@ -52,7 +52,7 @@ class Trained:
     @property
     def shown(self) -> Leader:
         """In a few words."""
-        constants = ", ".join(f"{p.name} = {number(p.default)}" for p in self.loss.params)
+        constants = ", ".join(f"{p.name} = {p.default:.4g}" for p in self.loss.params)
         text = constants if self.genotype is None else show(self.genotype)
         return Leader(self.complexity, self.fitness, text, self.trainings)
 
