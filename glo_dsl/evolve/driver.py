@@ -97,6 +97,7 @@ class Search:
     def propose(self) -> None:
         """The strategy until its end or that of its budget."""
         number = 0
+        self.tell()  # the first unit may take its time
         while self.ledger.trainings < self.config.trainings:
             proposals = self._strategy.ask()
             if not proposals:
