@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,8 @@ class Memory:
         self._keep("parameters", settings["trainings"])
 
     def figures(self, at: int, figures: Mapping[str, float]) -> None:
-        self._keep("figures", at, *[value for name, value in figures.items() if name == "best"])
+        known = [figures[name] for name in ("best", "trainings_per_second") if name in figures]
+        self._keep("figures", at, *known)
 
     def text(self, name: str, text: str) -> None:
         self._keep("text", name, text)
@@ -106,6 +109,10 @@ def test_one_that_fails_costs_one_warning(what: str, tmp_path: Path) -> None:
     with warned as caught, Log(["a", "b"], tmp_path, CONFIG, openings) as log:
         for number in range(4):
             log.show(generation(number))
+            for _ in range(500 if what in ("open", "parameters", "figures") else 0):
+                if log._threads[0]._trouble:
+                    break
+                time.sleep(0.01)
         log.end(outcome((0.8, 0.9)), {"best.glo": "loss"})
     assert len(caught) == 1 and "\x1b" not in str(caught[0].message)
     assert len(other) == len(HEAD) + 4 + 3
@@ -154,15 +161,18 @@ def test_the_run_is_noted_before_anything_goes_wrong(tmp_path: Path) -> None:
         assert Notes(tmp_path, ["a"]).of("a").run == "run-1"
 
 
-def test_speed_is_that_of_new_trainings_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [100.0]
+def test_speed_is_that_of_the_new_trainings_of_a_generation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not of its last unit; and none is known where all are out of the book."""
+    kept, now = list[tuple[Any, ...]](), [100.0]
     monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
-    log = Log([], tmp_path, CONFIG)
-    assert log._speed(0) is None
-    now[0] += 4
-    assert log._speed(20) == 5
-    now[0] += 4
-    assert log._speed(20) is None
+    log = Log(["a"], tmp_path, CONFIG, {"a": opening(kept)})
+    for number, fresh in ((0, 0), (0, 10), (1, 20), (2, 20)):
+        log.show(replace(generation(number), fresh=fresh))
+        now[0] += 2
+    log.__exit__(None, None, None)
+    assert [each for each in kept if each[0] == "figures"] == [
+        ("figures", 0, 0.0), ("figures", 10, 0.1, 5.0), ("figures", 20, 0.2)
+    ]  # fmt: skip
 
 
 def test_nothing_is_written_where_nobody_logs(tmp_path: Path) -> None:
