@@ -166,7 +166,7 @@ def test_speed_is_that_of_the_new_trainings_of_a_generation(tmp_path: Path, monk
     kept, now = list[tuple[Any, ...]](), [100.0]
     monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
     log = Log(["a"], tmp_path, CONFIG, {"a": opening(kept)})
-    for number, fresh in ((0, 0), (0, 10), (1, 20), (2, 20)):
+    for number, fresh in ((0, 0), (0, 16), (1, 20), (2, 20)):
         log.show(replace(generation(number), fresh=fresh))
         now[0] += 2
     log.__exit__(None, None, None)
