@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test lint types layers check clusters clang ray jax report-check bench clean
+.PHONY: demo test lint types layers check clusters clang ray jax log report-check bench clean
 
 demo: $(STAMP)
 	if [ -e glo-out/digits/study.sqlite3 ]; then $(BIN)/glo resume glo-out/digits; \
@@ -82,6 +82,17 @@ $(JAX)/.installed: $(STAMP)
 
 jax: $(JAX)/.installed
 	PYTHONPATH=$(abspath $(JAX)) $(BIN)/pytest -q tests/exports
+
+# MLflow and wandb bring much along: the loggers of a search that use them are tested with them beside.
+LOG := .venv/log
+
+$(LOG)/.installed: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --target $(LOG) \
+	  alembic mlflow-skinny sqlalchemy wandb
+	touch $@
+
+log: $(LOG)/.installed
+	PYTHONPATH=$(abspath $(LOG)) $(BIN)/pytest -q tests/evolve/writers
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/cpu.py --out benchmarks/results/cpu.json

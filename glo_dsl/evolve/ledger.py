@@ -61,11 +61,12 @@ class Schedule:
 @dataclass(frozen=True)
 class Measured:
     """What is known of a request: the metric of every seed, NaN where the network has diverged, after so many steps; or
-    why there is none."""
+    why there is none. `first`: the fitness at the first rung, for one that has gone on after it."""
 
     steps: int
     metric: tuple[float, ...]
     reason: str = ""
+    first: float | None = None
 
     @property
     def fitness(self) -> float | None:
@@ -97,6 +98,12 @@ class Ledger:
 
     `told` is called after every unit with what it was and gave; `stop` is asked between units, and ends the search by
     raising.
+
+    Attributes:
+        trainings: networks of all units so far, whether they have ended or not.
+        finished: of those that have. fresh: of those that have since this process drives.
+        units: how many of the last evaluation have ended, and all, while it is at work; else (0, 0).
+        begun: the keys of its requests that were not known.
     """
 
     def __init__(
@@ -104,10 +111,19 @@ class Ledger:
         stop: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self.study, self._executor, self._told, self._stop = study, executor, told, stop
+        self.workers = executor.capacity
         self._events = study.events()
         self._place = 0
         self._generation = 0
-        self.trainings = 0
+        self._written = len(self._events)
+        self.trainings = self.finished = self.fresh = 0
+        self.units = 0, 0
+        self.begun: frozenset[bytes] = frozenset()
+
+    @property
+    def replayed(self) -> tuple[int, int]:
+        """Events of the book that have come again, and all that it had when it was opened."""
+        return min(self._place, self._written), self._written
 
     @property
     def replaying(self) -> bool:
@@ -149,6 +165,7 @@ class Ledger:
         """
         payload = {"purpose": purpose, "requests": _digest(requests, schedule), **(note or {})}
         self._begin(payload, candidates, lambda: _units(self._missing(requests, schedule), schedule))
+        self.begun = frozenset()
         failed = self._work()
         alone = [request for request in requests if request.key.hex() in failed]
         if alone and schedule.steps and not purpose.endswith("alone"):
@@ -186,9 +203,14 @@ class Ledger:
         """Does the units of the last generation that are not done; why those of them failed that did, by key."""
         generation = self._generation - 1
         units = {unit.id: unit for unit in self.study.units(generation)}
-        self.trainings += sum(len(u.payload["jobs"]) * len(u.payload["seeds"]) for u in units.values())
-        if any(unit.state in ("queued", "leased") for unit in units.values()):
+        self.begun |= {bytes.fromhex(job["key"]) for unit in units.values() for job in unit.payload["jobs"]}
+        self.trainings += sum(map(_networks, units.values()))
+        ended = [unit for unit in units.values() if unit.state in ("done", "failed")]
+        self.finished += sum(map(_networks, ended))
+        if len(ended) < len(units):
+            self.units = len(ended), len(units)
             self._drain()
+            self.units = 0, 0
             units = {unit.id: unit for unit in self.study.units(generation)}
         return {job["key"]: u.reason for u in units.values() if u.state == "failed" for job in u.payload["jobs"]}
 
@@ -217,6 +239,9 @@ class Ledger:
             self.study.finish(unit.id, unit.attempt, _evaluations(unit, finished.result))
         else:
             self.study.fail(unit.id, unit.attempt, f"{finished.kind}: {finished.failure}", most_failures=1)
+        self.finished += _networks(unit)
+        self.fresh += _networks(unit)
+        self.units = self.units[0] + 1, self.units[1]
         self._told(unit, finished)
 
     def _measured(self, requests: Sequence[Request], schedule: Schedule, failed: dict[str, str]) -> list[Measured]:
@@ -229,9 +254,14 @@ class Ledger:
                 each = [known.get((key, seed)) for seed in schedule.seeds]
                 if all(e is not None for e in each):
                     metric = tuple(float("nan") if e is None or e.fitness is None else e.fitness for e in each)
-                    found[key] = Measured(steps, metric)
+                    before = found.get(key, Measured(0, (), "not trained"))
+                    found[key] = Measured(steps, metric, first=before.fitness if before.first is None else before.first)
         lost = {key: Measured(0, (), failed.get(key.hex(), "not trained")) for key in keys if key not in found}
         return [(found | lost)[request.key] for request in requests]
+
+
+def _networks(unit: Unit) -> int:
+    return len(unit.payload["jobs"]) * len(unit.payload["seeds"])
 
 
 def _units(missing: Sequence[Request], schedule: Schedule) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -15,17 +15,20 @@ import glo_dsl
 from glo_dsl.errors import GloError
 from glo_dsl.evolve.compare import welch
 from glo_dsl.evolve.config import Config, from_json
-from glo_dsl.evolve.driver import Progress, Search
+from glo_dsl.evolve.driver import Search
 from glo_dsl.evolve.evaluator import trainer_of
 from glo_dsl.evolve.executors.executor import Executor
 from glo_dsl.evolve.executors.named import executor_named
 from glo_dsl.evolve.ledger import Ledger
+from glo_dsl.evolve.progress import Progress
 from glo_dsl.evolve.report.page import REPORT, write_report
 from glo_dsl.evolve.space import Space
 from glo_dsl.evolve.store.records import Records
 from glo_dsl.evolve.store.study import Study
 from glo_dsl.evolve.tasks.named import task_named
 from glo_dsl.evolve.verify import Entry, Outcome
+from glo_dsl.evolve.writers.log import Log
+from glo_dsl.evolve.writers.named import check
 from glo_dsl.lang.loss import Param
 from glo_dsl.lang.restate import restated
 from glo_dsl.runtime.standalone import standalone
@@ -55,39 +58,55 @@ class Where:
         return executor_named(self.executor, self.workers, factory, self.time_limit, self.address)
 
 
-def begin(config: Config, directory: Path, where: Where, report: Report = lambda _: None) -> Outcome:
-    """Runs a search in a new study.
+def begin(
+    config: Config, directory: Path, where: Where, report: Report = lambda _: None, logs: Sequence[str] = ()
+) -> Outcome:
+    """Runs a search in a new study. `logs`: loggers that follow it, see `writers.named`.
 
     Raises:
-        GloError: the directory has a study, the configuration makes no sense, or nothing in the space trains.
+        GloError: the directory has a study, the configuration makes no sense, nothing in the space trains, or a logger
+            is not installed.
         KeyboardInterrupt: what was finished is in the study.
     """
+    check(logs)
     task = task_named(config.task, **config.task_options)  # a mistake is answered before anything is written
     Search(config, task, _NOWHERE)
     with where.begin(config) as executor, Study.create(directory, config.as_json()) as study:
-        return _run(config, study, executor, directory, report)
+        return _run(config, study, executor, directory, report, logs)
 
 
-def resume(directory: Path, where: Where, report: Report = lambda _: None) -> Outcome:
-    """Goes on with the search of a study, or tells again what it found.
+def resume(directory: Path, where: Where, report: Report = lambda _: None, logs: Sequence[str] = ()) -> Outcome:
+    """Goes on with the search of a study, or tells again what it found. `logs` get what they do not have.
 
     Raises:
-        GloError: there is no study, another process drives it, or this version would have another history.
+        GloError: there is no study, another process drives it, this version would have another history, or a logger is
+            not installed.
     """
+    check(logs)
     with Study.open(directory) as study:
         config = from_json(study.config())
         with where.begin(config) as executor:
-            return _run(config, study, executor, directory, report)
+            return _run(config, study, executor, directory, report, logs)
 
 
-def _run(config: Config, study: Study, executor: Executor, directory: Path, report: Report) -> Outcome:
+def _run(
+    config: Config, study: Study, executor: Executor, directory: Path, report: Report, logs: Sequence[str]
+) -> Outcome:
     study.take()
     task = task_named(config.task, **config.task_options)
-    search = Search(config, task, Ledger(study, executor), report)
-    study.note("search", about(search))
-    outcome = search.run()
-    search.ledger.record("result", result_of(outcome, search.space))
-    write(outcome, search, directory)
+    with Log(logs, directory, config) as log:
+
+        def heard(step: Progress) -> None:
+            report(step)
+            log.show(step)
+
+        ledger = Ledger(study, executor, told=lambda *_: search.tell())
+        search = Search(config, task, ledger, heard)
+        study.note("search", about(search))
+        outcome = search.run()
+        ledger.record("result", result_of(outcome, search.space))
+        write(outcome, search, directory)
+        log.end(outcome, {name: (directory / name).read_text(encoding="utf-8") for name in ("best.glo", "front.glo")})
     return replace(outcome, unreported=_reported(study, directory))
 
 

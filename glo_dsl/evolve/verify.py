@@ -16,6 +16,7 @@ from glo_dsl.errors import GloError
 from glo_dsl.evolve.compare import Grid, Result
 from glo_dsl.evolve.funnel import Verdict
 from glo_dsl.evolve.ledger import Measured, Schedule
+from glo_dsl.evolve.progress import CONFIRMING, CONSTANTS, FRESH, LEADERS, RATES
 from glo_dsl.evolve.rates import grid_of
 from glo_dsl.evolve.space import with_coefficients
 from glo_dsl.evolve.strategies.cmaes import CmaEs, Sampling
@@ -71,22 +72,43 @@ class Outcome:
 def verified(search: Search, leaders: Sequence[Finalist]) -> Outcome:
     """The report on a search whose strategy has come to its end."""
     trainings = search.ledger.trainings
-    search.say("second look at the leaders")
+    search.say(LEADERS)
     finalists = _second_look(search, leaders)
-    search.say("learning rates of the finalists")
     baseline = Finalist(search.baseline, search.peek(search.baseline), search.task.recipe.rate, 0)
-    with_rates = [(f, _grid(search, f)) for f in (baseline, *finalists)]
-    if search.config.tune_generations:
-        search.say("constants of the finalists")
-        tuned = [t for f, grid in with_rates[1:] if (t := _tuned(search, f, grid.best)) is not None]
-        with_rates += [(f, _grid(search, f)) for f in tuned]
-    search.say("validation once more, on many seeds")
+    with_rates = _with_rates(search, (baseline, *finalists), _Steps(search, RATES, 1 + len(finalists)))
+    if generations := search.config.tune_generations:
+        steps = _Steps(search, CONSTANTS, (1 + generations) * len(finalists))
+        tuned = [_tuned(search, finalist, grid.best, steps) for finalist, grid in with_rates[1:]]
+        with_rates += _with_rates(search, [t for t in tuned if t is not None], steps)
+    search.say(CONFIRMING)
     confirmed = _confirmed(search, with_rates[1:])
     places = sorted(range(len(confirmed)), key=lambda n: (-confirmed[n], with_rates[1 + n][0].complexity, n))
     order = [with_rates[0], *(with_rates[1 + n] for n in places)]
-    search.say("fresh seeds on test data")
-    first, *rest = [Entry(f.loss, f.complexity, _fresh(search, f, grid), f.genotype) for f, grid in order]
-    return Outcome(first, tuple(rest), trainings, search.ledger.trainings, tuple(search.counts.items()))
+    steps, entries = _Steps(search, FRESH, len(order)), []
+    for f, grid in order:
+        entries.append(Entry(f.loss, f.complexity, _fresh(search, f, grid), f.genotype))
+        steps.done()
+    return Outcome(entries[0], tuple(entries[1:]), trainings, search.ledger.trainings, tuple(search.counts.items()))
+
+
+class _Steps:
+    """Reports a stage step by step."""
+
+    def __init__(self, search: Search, stage: str, total: int) -> None:
+        self._search, self._stage, self._total, self._done = search, stage, total, 0
+        search.say(stage, 0, total)
+
+    def done(self) -> None:
+        self._done += 1
+        self._search.say(self._stage, self._done, self._total)
+
+
+def _with_rates(search: Search, finalists: Sequence[Finalist], steps: _Steps) -> list[tuple[Finalist, Grid]]:
+    found = []
+    for finalist in finalists:
+        found.append((finalist, _grid(search, finalist)))
+        steps.done()
+    return found
 
 
 def _second_look(search: Search, leaders: Sequence[Finalist]) -> list[Finalist]:
@@ -126,7 +148,7 @@ def _fresh(search: Search, finalist: Finalist, grid: Grid) -> Result:
     return Result(finalist.loss.name, grid, fitness, sum(m != m for m in measured.metric))
 
 
-def _tuned(search: Search, finalist: Finalist, rate: float) -> Finalist | None:
+def _tuned(search: Search, finalist: Finalist, rate: float, steps: _Steps) -> Finalist | None:
     """The finalist with constants by CMA-ES, a coefficient on every node if it has none of its own; None where nothing
     is to be tuned, or nothing tuned can be trained."""
     loss, genotype = finalist.loss, finalist.genotype
@@ -153,6 +175,7 @@ def _tuned(search: Search, finalist: Finalist, rate: float) -> Finalist | None:
         note = {"verdicts": [v.written for v in verdicts]}
         found = dict(zip(usable, search.ledger.evaluate("constants", requests, schedule, note=note)))
         cma.tell([_fitness(found.get(n)) for n in range(len(vectors))])
+        steps.done()
     best = _with_defaults(loss, [float(f"{v:.4g}") for v in cma.mean])
     verdict = search.peek(best)
     if verdict.reason is not None:

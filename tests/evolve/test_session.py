@@ -17,8 +17,8 @@ import pytest
 
 import glo_dsl as glo
 from glo_dsl.evolve.config import Config, configured
-from glo_dsl.evolve.driver import Progress
 from glo_dsl.evolve.evaluator import Trainer
+from glo_dsl.evolve.progress import Progress
 from glo_dsl.evolve.session import Where, begin, front_of, resume
 from glo_dsl.evolve.store.records import Records
 from glo_dsl.evolve.store.study import Study
