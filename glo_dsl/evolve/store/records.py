@@ -13,7 +13,7 @@ from glo_dsl.evolve.store.database import Database
 from glo_dsl.evolve.store.driver import Driver, driver_of
 from glo_dsl.evolve.store.place import FILE, directory_of_study
 from glo_dsl.evolve.store.plain_json import decode
-from glo_dsl.evolve.store.rows import Evaluation, Event, Unit, Verified
+from glo_dsl.evolve.store.rows import Evaluation, Event, Unit
 from glo_dsl.evolve.store.schema import MIGRATIONS, read_meta, version
 from glo_dsl.evolve.store.units import COLUMNS, unit_of
 
@@ -122,30 +122,30 @@ class Records:
             return dict(db.execute("SELECT state, count(*) FROM unit GROUP BY state ORDER BY state").fetchall())
 
     def candidates(self, generation: int | None = None) -> list[dict[str, Any]]:
-        """The candidates of a generation, or of all, each with the evaluations of its gradient class."""
+        """The candidates of a generation, or of all, each with the trainings of its gradient class; those are lines of
+        the view of that name."""
         chosen, values = ("", ()) if generation is None else ("WHERE generation = ?", (generation,))
         with self._database.snapshot() as db:
             rows = _dicts(db, f"SELECT * FROM candidate {chosen} ORDER BY generation, place", values)
-            evaluations: dict[bytes, list[dict[str, Any]]] = {}
-            about = "" if generation is None else f"WHERE class IN (SELECT class FROM candidate {chosen})"
-            for row in _dicts(db, f"SELECT * FROM evaluation {about} ORDER BY class, rung, seed", values):
-                row["metrics"] = decode(row["metrics"])
-                evaluations.setdefault(row.pop("class"), []).append(row)
+            trained = _dicts(
+                db,
+                f"""SELECT t.*, c.class FROM trainings t JOIN candidate c ON c.id = t.candidate
+                    WHERE c.class IN (SELECT class FROM candidate {chosen}) ORDER BY t.key, t.rung, t.seed""",
+                values,
+            )
+        evaluations: dict[bytes, list[dict[str, Any]]] = {}
+        for row in trained:
+            row["metrics"] = decode(row["metrics"])
+            evaluations.setdefault(row.pop("class"), []).append(row)
         for row in rows:
             row["origin"] = decode(row["origin"])
             row["evaluations"] = evaluations.get(row["class"], [])
         return rows
 
     def best(self, limit: int = 10) -> list[dict[str, Any]]:
-        """The gradient classes of largest mean fitness on the highest rung first; see the view of that name."""
+        """The losses and rates of largest mean fitness on the highest rung first; see the view of that name."""
         with self._database.snapshot() as db:
             return _dicts(db, "SELECT * FROM best LIMIT ?", (limit,))
-
-    def front(self) -> list[Verified]:
-        """The verified results, in the order of their candidates."""
-        with self._database.snapshot() as db:
-            rows = db.execute("SELECT candidate, figures FROM front ORDER BY candidate").fetchall()
-        return [Verified(candidate, decode(figures)) for candidate, figures in rows]
 
 
 def file_of_study(directory: str | Path) -> Path:

@@ -95,11 +95,3 @@ class Evaluation:
             raise ValueError(f"the numbers {here} do not fit 64 bits")
         if not math.isfinite(self.seconds):
             raise ValueError(f"the seconds {here} are {self.seconds}")
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """A candidate of the final front, with what it gave on fresh seeds and held-out data, as JSON has it."""
-
-    candidate: int
-    figures: Mapping[str, object]

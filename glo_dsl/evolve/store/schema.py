@@ -50,13 +50,52 @@ _FIRST = (
          FROM unit GROUP BY generation, state""",
 )
 
+_SECOND = (
+    "CREATE INDEX candidate_by_text ON candidate (text)",
+    # An evaluation is kept by the key of its job; what was trained stands in the unit. Only json_each: some versions of
+    # SQLite refuse json_extract in views of files that are not trusted. The first of jobs with one key, so that there is
+    # one line for an evaluation; CROSS JOIN, because the other order would compare all evaluations with all jobs.
+    """CREATE VIEW trainings AS
+         WITH job AS (
+           SELECT u.id AS unit, part.atom AS part, upper(key.atom) AS key, min(each.id), rate.atom AS rate,
+                  text.atom AS text
+           FROM unit u, json_each(u.payload, '$.part') part, json_each(u.payload, '$.jobs') each,
+                json_each(CASE each.type WHEN 'object' THEN each.value END, '$.key') key,
+                json_each(CASE each.type WHEN 'object' THEN each.value END, '$.rate') rate,
+                json_each(CASE each.type WHEN 'object' THEN each.value END, '$.text') text
+           GROUP BY u.id, upper(key.atom))
+         SELECT job.key, e.seed, e.rung, e.fitness, e.reason, e.metrics, e.seconds, job.part, job.rate, job.text, e.unit,
+                (SELECT min(c.id) FROM candidate c WHERE c.text = job.text) AS candidate
+         FROM evaluation e CROSS JOIN job ON job.unit = e.unit AND job.key = hex(e.class)""",
+    "DROP VIEW best",
+    # One line for a key and a rung, with the first loss of that key; a seed without a fitness is no success.
+    """CREATE VIEW best AS
+         WITH judged AS (SELECT * FROM trainings WHERE part = 'validation'),
+              first AS (SELECT key, min(unit), rate, text, candidate FROM judged GROUP BY key)
+         SELECT t.rung, avg(t.fitness) AS fitness, count(*) AS seeds, min(t.fitness) AS least, max(t.fitness) AS most,
+                first.rate, c.complexity, c.generation, first.candidate, first.key, first.text
+         FROM judged t JOIN first ON first.key = t.key LEFT JOIN candidate c ON c.id = first.candidate
+         GROUP BY t.key, t.rung HAVING count(*) = count(t.fitness)
+         ORDER BY t.rung DESC, avg(t.fitness) DESC, c.complexity NULLS LAST, first.candidate NULLS LAST, first.key""",
+    "DROP TABLE front",
+)
+
 
 def _first(db: sqlite3.Connection) -> None:
     for statement in _FIRST:
         db.execute(statement)
 
 
-MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_first]
+def _second(db: sqlite3.Connection) -> None:
+    """No search has ever written to `front`. What somebody else did becomes a note: nothing that was stored is lost."""
+    front = db.execute("SELECT candidate, figures FROM front ORDER BY candidate").fetchall()
+    if front:
+        write_meta(db, "front", [{"candidate": candidate, "figures": decode(text)} for candidate, text in front])
+    for statement in _SECOND:
+        db.execute(statement)
+
+
+MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_first, _second]
 """The k-th makes version k + 1 of version k; an empty file is version 0. What is released here never changes."""
 
 

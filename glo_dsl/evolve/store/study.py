@@ -17,7 +17,7 @@ from glo_dsl.evolve.store.place import FILE, directory_of_study, refuse_network
 from glo_dsl.evolve.store.plain_json import encode
 from glo_dsl.evolve.store.process import Process, this_process
 from glo_dsl.evolve.store.records import Records, file_of_study, no_study
-from glo_dsl.evolve.store.rows import Candidate, Evaluation, Unit, Verified
+from glo_dsl.evolve.store.rows import Candidate, Evaluation, Unit
 from glo_dsl.evolve.store.schema import MIGRATIONS, migrate, version, write_meta
 
 MOST_FAILURES = 3
@@ -210,12 +210,6 @@ class Study(Records):
         """Puts a unit that went wrong back into the queue, or gives it up; False if this attempt has it no more."""
         with self._writing() as db:
             return units.fail(db, unit, attempt, reason, most_failures)
-
-    def set_front(self, front: Sequence[Verified]) -> None:
-        """Replaces the verified results."""
-        with self._driving() as db:
-            db.execute("DELETE FROM front")
-            db.executemany("INSERT INTO front VALUES (?, ?)", [(v.candidate, encode(v.figures)) for v in front])
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
