@@ -10,20 +10,15 @@ from glo_dsl.evolve.config import Config
 
 QUERIES: Mapping[str, str] = {
     "The ten best losses by validation, at the learning rates they were trained at": """\
-SELECT round(avg(e.fitness), 4) AS fitness, count(*) AS networks,
-       json_extract(job.value, '$.rate') AS rate, json_extract(job.value, '$.text') AS loss
-FROM evaluation e JOIN unit u ON u.id = e.unit, json_each(u.payload, '$.jobs') job
-WHERE hex(e.class) = upper(json_extract(job.value, '$.key'))
-  AND json_extract(u.payload, '$.part') = 'validation' AND e.rung = (SELECT max(rung) FROM evaluation)
-GROUP BY e.class HAVING count(*) = count(e.fitness) ORDER BY avg(e.fitness) DESC LIMIT 10;""",
+SELECT rung AS steps, round(fitness, 4) AS fitness, seeds AS networks, rate, text AS loss FROM best LIMIT 10;""",
     "What became of the proposals": """\
 SELECT CASE verdict WHEN '' THEN 'trained' ELSE verdict END AS fate, count(*) AS proposals,
        round(avg(complexity), 1) AS size
 FROM candidate GROUP BY verdict ORDER BY proposals DESC;""",
     "Where the time went": """\
-SELECT json_extract(u.payload, '$.part') AS judged_on, e.rung AS steps, count(*) AS networks,
-       sum(e.fitness IS NULL) AS diverged, round(sum(e.seconds), 1) AS seconds
-FROM evaluation e JOIN unit u ON u.id = e.unit GROUP BY 1, 2 ORDER BY seconds DESC;""",
+SELECT part AS judged_on, rung AS steps, count(*) AS networks, sum(fitness IS NULL) AS diverged,
+       round(sum(seconds), 1) AS seconds
+FROM trainings GROUP BY part, rung ORDER BY 5 DESC;""",
 }
 """Questions to a study in plain SQL."""
 

@@ -18,7 +18,7 @@ from glo_dsl.evolve.store.schema import MIGRATIONS, read_meta, version
 from glo_dsl.evolve.store.units import COLUMNS, unit_of
 
 _AT_ONCE = 500
-"""Gradient classes in one question; SQLite takes some 30 000 variables."""
+"""Classes in one question; SQLite takes some 30 000 variables."""
 
 
 class Records:
@@ -98,7 +98,7 @@ class Records:
     def known(
         self, classes: Collection[bytes], seeds: Collection[int], rung: int
     ) -> dict[tuple[bytes, int], Evaluation]:
-        """What is known already of these gradient classes and seeds on a rung, by (class, seed)."""
+        """What is known already of these classes of evaluations and seeds on a rung, by (class, seed)."""
         seeds, found = list(dict.fromkeys(seeds)), {}
         with self._database.snapshot() as db:
             for some in _in_parts(list(dict.fromkeys(classes)), _AT_ONCE):

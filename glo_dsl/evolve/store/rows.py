@@ -60,11 +60,14 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What one training gave: a fact about (gradient class, seed, rung), whoever finds it and whenever.
+    """What one training gave: a fact about (class, seed, rung), whoever finds it and whenever.
 
     So what only this machine met, such as a lack of memory or of time, is no evaluation: the unit has failed.
 
     Attributes:
+        gradient_class: names all trainings that come to the same. A search writes the key of the unit's job, which is
+            the class of a candidate together with step size and data.
+        rung: a search writes the number of steps.
         fitness: larger is better; None if there is none to be had, with a `reason`.
         metrics: more numbers, as JSON has it.
         seconds: what it took; 0 where nobody measured.

@@ -51,10 +51,11 @@ _FIRST = (
 )
 
 _SECOND = (
+    "DROP INDEX candidate_by_class",
     "CREATE INDEX candidate_by_text ON candidate (text)",
-    # An evaluation is kept by the key of its job; what was trained stands in the unit. Only json_each: some versions of
-    # SQLite refuse json_extract in views of files that are not trusted. The first of jobs with one key, so that there is
-    # one line for an evaluation; CROSS JOIN, because the other order would compare all evaluations with all jobs.
+    # In `evaluation` the class is the key of a job; what was trained stands in the unit. Only json_each: SQLite 3.40
+    # refuses json_extract in views of files that are not trusted. The first of jobs with one key, so that an evaluation
+    # has one line; CROSS JOIN, because the other order would compare all evaluations with all jobs.
     """CREATE VIEW trainings AS
          WITH job AS (
            SELECT u.id AS unit, part.atom AS part, upper(key.atom) AS key, min(each.id), rate.atom AS rate,
@@ -64,11 +65,12 @@ _SECOND = (
                 json_each(CASE each.type WHEN 'object' THEN each.value END, '$.rate') rate,
                 json_each(CASE each.type WHEN 'object' THEN each.value END, '$.text') text
            GROUP BY u.id, upper(key.atom))
-         SELECT job.key, e.seed, e.rung, e.fitness, e.reason, e.metrics, e.seconds, job.part, job.rate, job.text, e.unit,
-                (SELECT min(c.id) FROM candidate c WHERE c.text = job.text) AS candidate
+         SELECT job.key, e.seed, e.rung, e.fitness, e.reason, e.metrics, e.seconds, job.part, job.rate, job.text,
+                e.unit, (SELECT min(c.id) FROM candidate c WHERE c.text = job.text) AS candidate
          FROM evaluation e CROSS JOIN job ON job.unit = e.unit AND job.key = hex(e.class)""",
     "DROP VIEW best",
-    # One line for a key and a rung, with the first loss of that key; a seed without a fitness is no success.
+    # One line for a key and a rung, with the first loss of that key; a seed without a fitness is no success. Rounded,
+    # because means that are equal would else be in the order of their last bits, and that of the version of SQLite.
     """CREATE VIEW best AS
          WITH judged AS (SELECT * FROM trainings WHERE part = 'validation'),
               first AS (SELECT key, min(unit), rate, text, candidate FROM judged GROUP BY key)
@@ -76,7 +78,8 @@ _SECOND = (
                 first.rate, c.complexity, c.generation, first.candidate, first.key, first.text
          FROM judged t JOIN first ON first.key = t.key LEFT JOIN candidate c ON c.id = first.candidate
          GROUP BY t.key, t.rung HAVING count(*) = count(t.fitness)
-         ORDER BY t.rung DESC, avg(t.fitness) DESC, c.complexity NULLS LAST, first.candidate NULLS LAST, first.key""",
+         ORDER BY t.rung DESC, round(avg(t.fitness), 12) DESC, c.complexity NULLS LAST, first.candidate NULLS LAST,
+                  first.key""",
     "DROP TABLE front",
 )
 

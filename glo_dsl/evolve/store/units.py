@@ -1,7 +1,7 @@
 """What becomes of a unit of work: queued, leased, and in the end done or failed.
 
 A worker that was slow, and lost its lease to another, is told so by the number of its attempt. What it measured is no
-less true: an evaluation is a fact about (gradient class, seed, rung). So a late `finish` stores the evaluations that
+less true: an evaluation is a fact about (class, seed, rung). So a late `finish` stores the evaluations that
 are not there yet, and only the state of the unit is left to those who work on it now. What is stored once stays.
 """
 

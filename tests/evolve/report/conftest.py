@@ -12,25 +12,16 @@ from glo_dsl.evolve.driver import Progress
 from glo_dsl.evolve.report.gather import gathered
 from glo_dsl.evolve.report.page import page
 from glo_dsl.evolve.report.story import Story
-from glo_dsl.evolve.session import Where, begin
+from glo_dsl.evolve.session import begin
 from glo_dsl.evolve.store.records import Records
 from glo_dsl.evolve.store.rows import Candidate
 from glo_dsl.evolve.store.study import Study
-from tests.evolve.conftest import LINE, small
+from tests.evolve.conftest import HERE, LINE, small
 
-HERE = Where(workers=1)
 EVIL = (
     "</svg></pre><script>alert(1)</script><img src=x onerror=alert(1)>\"'&$\\frac{x}{0}$ \u202e{{ 7*7 }}\x07\udc80 ﷽"
     + "名" * 90
 )
-
-
-@pytest.fixture(scope="session")
-def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A search that has come to its end."""
-    directory = tmp_path_factory.mktemp("report") / "ended"
-    begin(small(), directory, HERE)
-    return directory
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import pytest
 from glo_dsl.errors import GloError
 from glo_dsl.evolve.store.process import Process, this_process
 from glo_dsl.evolve.store.records import Records
-from glo_dsl.evolve.store.rows import Evaluation, Verified
+from glo_dsl.evolve.store.rows import Evaluation
 from glo_dsl.evolve.store.study import Study
 from tests.evolve.store.conftest import Clock
 
@@ -64,7 +64,7 @@ WRITES: dict[str, Callable[[Study], object]] = {
     "release": lambda study: study.release(1, 1),
     "finish": lambda study: study.finish(1, 1, [Evaluation(b"x", 0, 0, 0.5)]),
     "fail": lambda study: study.fail(1, 1, "late"),
-    "set_front": lambda study: study.set_front([Verified(1, {})]),
+    "note": lambda study: study.note("search", 1),
 }
 
 
@@ -78,13 +78,13 @@ def test_a_driver_that_lost_writes_nothing(
     with Study.open(tmp_path / "study", clock, elsewhere) as second:
         second.take()
         assert [u.state for u in second.units(0)] == ["queued", "queued"]
-        before = (second.units(0), second.events(), second.front(), second.driver())
+        before = (second.units(0), second.events(), second.noted("search"), second.driver())
         with pytest.raises(GloError) as error:
             WRITES[write](study)
         assert error.value.message == (
             f"this process drives {tmp_path / 'study'} no longer: it was taken over by process 77 on far.example.org"
         )
-        assert (second.units(0), second.events(), second.front(), second.driver()) == before
+        assert (second.units(0), second.events(), second.noted("search"), second.driver()) == before
         assert second.known([b"x"], [0], 0) == {}
         study.leave()  # takes nothing from the other
         assert second.driver() == before[3]

@@ -33,6 +33,10 @@ class Chain:
         self.state = hashlib.md5(f"{self.state} {list(fitness)}".encode()).hexdigest()
 
 
+def payload(name: str) -> dict[str, object]:
+    return {"jobs": [{"key": name, "text": name, "rate": 0.1}], "part": "validation"}
+
+
 class Stop(Exception):
     """The process is killed here."""
 
@@ -61,7 +65,7 @@ class Search:
                 self.step()
                 new = sorted(set(classes) - {c for c, _ in self.study.known(classes, [0], 0)})
                 candidates = [Candidate(name, "chain", c, 1) for name, c in zip(names, classes)]
-                self.study.begin(self.generation, names, candidates, [c.hex() for c in new])
+                self.study.begin(self.generation, names, candidates, [payload(c.hex()) for c in new])
             self.work()
             self.step()
             known = self.study.known(classes, [0], 0)
@@ -74,7 +78,7 @@ class Search:
     def work(self) -> None:
         while unit := self.study.claim("here", 60):
             self.step()
-            c = bytes.fromhex(unit.payload)
+            c = bytes.fromhex(unit.payload["jobs"][0]["key"])
             lucky = c[0] % 3 > 0
             found = Evaluation(c, 0, 0, c[0] / 7 if lucky else None, reason="" if lucky else "diverged")
             assert self.study.finish(unit.id, unit.attempt, [found])
@@ -94,6 +98,7 @@ def test_stopped_anywhere_is_as_never_stopped(seed: int, size: int, generations:
         with Study.create(place / "through", {}, clock) as study:
             want = Search(study, seed, size, 1000).run(generations)
             rows = study.candidates()
+            assert all(len(row["evaluations"]) == 1 for row in rows)
         Study.create(place / "stopped", {}, clock).close()
         left = []
         for steps in stops:

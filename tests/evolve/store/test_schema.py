@@ -13,18 +13,22 @@ from glo_dsl.errors import GloError
 from glo_dsl.evolve.store import schema
 from glo_dsl.evolve.store.place import FILE
 from glo_dsl.evolve.store.records import Records
-from glo_dsl.evolve.store.rows import Evaluation, Event, Verified
+from glo_dsl.evolve.store.rows import Evaluation, Event
 from glo_dsl.evolve.store.study import Study
 from tests.evolve.store.conftest import Clock
 
 
-@pytest.fixture(params=["version_1.sql"])
+@pytest.fixture(params=["version_1.sql", "version_2.sql"])
 def stored(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A directory with a study of an older version."""
-    connection = sqlite3.connect(tmp_path / FILE)
-    connection.executescript((Path(__file__).parent / request.param).read_text())
+    """A directory with a study of a version that there was, or is."""
+    return laid(request.param, tmp_path)
+
+
+def laid(name: str, directory: Path) -> Path:
+    connection = sqlite3.connect(directory / FILE)
+    connection.executescript((Path(__file__).parent / name).read_text())
     connection.close()
-    return tmp_path
+    return directory
 
 
 def tables(directory: Path) -> dict[str, str]:
@@ -49,13 +53,29 @@ def test_stored_studies_are_brought_up_to_date(stored: Path, tmp_path_factory: p
         assert [(c["place"], c["class"], c["verdict"]) for c in study.candidates()] == [
             (0, b"\x01\xff", ""), (1, None, "no gradient"),
         ]  # fmt: skip
-        assert study.front() == [Verified(1, {"mean": 0.5})]
         study.take()
         assert study.driver().token == 2
         study.check()
     new = tmp_path_factory.mktemp("new")
     Study.create(new, {}).close()
     assert tables(stored) == tables(new)
+
+
+def test_a_front_of_version_1_becomes_a_note(tmp_path: Path) -> None:
+    """Its table had no reader; what stood there is not thrown away."""
+    with Study.open(laid("version_1.sql", tmp_path)) as study:
+        assert study.noted("front") == [{"candidate": 1, "figures": {"mean": 0.5}}]
+        assert study.best() == [] and [c["evaluations"] for c in study.candidates()] == [[], []]  # no jobs, no lines
+    assert "front" not in tables(tmp_path)
+
+
+def test_trainings_of_version_2(tmp_path: Path) -> None:
+    with Study.open(laid("version_2.sql", tmp_path)) as study:
+        first, second = study.candidates()
+    assert [(e["key"], e["seed"], e["fitness"], e["rate"]) for e in first["evaluations"]] == [
+        ("01FF", 0, 0.5, 0.5), ("01FF", 1, None, 0.5),
+    ]  # fmt: skip
+    assert second["evaluations"] == []
 
 
 def add_thanks(db: sqlite3.Connection) -> None:
@@ -89,7 +109,7 @@ def test_the_next_version(stored: Path) -> None:
     for opened in (Study.open, Records.open):
         with pytest.raises(GloError) as newer:
             opened(stored)
-        assert newer.value.message.endswith("newer glo-dsl (version 2 of the tables, known here: 1)")
+        assert newer.value.message.endswith("newer glo-dsl (version 3 of the tables, known here: 2)")
         assert newer.value.hint == "install a newer glo-dsl: pip install -U glo-dsl"
 
 

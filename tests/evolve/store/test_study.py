@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from glo_dsl.errors import GloError
 from glo_dsl.evolve.store.place import FILE
 from glo_dsl.evolve.store.records import Records
-from glo_dsl.evolve.store.rows import Candidate, Evaluation, Event, Verified
+from glo_dsl.evolve.store.rows import Candidate, Evaluation, Event
 from glo_dsl.evolve.store.study import OWN, Study
 
 CANDIDATES = [
@@ -35,30 +35,33 @@ def evaluations(gradient_class: bytes, *fitness: float | None, rung: int = 0) ->
     ]
 
 
-def finished(study: Study, found: list[Evaluation]) -> None:
+def work(*jobs: tuple[str, str, float], part: str = "validation") -> dict[str, object]:
+    """The payload of a unit as a search has it; jobs are key, text and rate."""
+    return {"jobs": [{"key": key, "text": text, "rate": rate} for key, text, rate in jobs], "part": part}
+
+
+def finished(study: Study, found: list[Evaluation], payload: object = "all") -> None:
     """As a generation of one unit with these evaluations."""
-    study.begin(study.record("next", None), {}, [], ["all"])
+    study.begin(study.record("next", None), {}, [], [payload])
     unit = study.claim("here", 60)
     assert unit is not None and study.finish(unit.id, unit.attempt, found)
 
 
 def test_what_is_written_is_read(study: Study, tmp_path: Path) -> None:
-    assert study.begin(4, {"seed": 3}, CANDIDATES, [{"classes": ["01ff"]}, None]) == (1, 2)
+    payload = work(("aa01", CANDIDATES[0].text, 0.25))
+    assert study.begin(4, {"seed": 3}, CANDIDATES, [payload, None]) == (1, 2)
     assert study.record("tell", [0.5, None]) == 2
     unit = study.claim("worker 1", seconds=60)
     assert unit is not None
-    assert (unit.id, unit.generation, unit.payload, unit.state) == (1, 4, {"classes": ["01ff"]}, "leased")
+    assert (unit.id, unit.generation, unit.payload, unit.state) == (1, 4, payload, "leased")
     assert (unit.owner, unit.lease_until, unit.attempt, unit.failures) == ("worker 1", 1060.0, 1, 0)
-    assert study.finish(1, 1, evaluations(b"\x01\xff", 0.5, None))
-    study.set_front([Verified(2, {"mean": 0.1})])
-    study.set_front([Verified(3, {"mean": 0.9}), Verified(1, {"mean": 0.8})])
+    assert study.finish(1, 1, evaluations(b"\xaa\x01", 0.5, None))
     with Records.open(tmp_path / "study") as records:  # while the search writes
         assert records.config() == {"task": "digits"}
         assert records.events() == [Event(1, "ask", {"seed": 3}), Event(2, "tell", [0.5, None])]
         assert records.events(["tell", "no such"]) == records.events(after=1) == [Event(2, "tell", [0.5, None])]
         assert [u.state for u in records.units(4)] == ["done", "queued"] and records.units(0) == []
         assert records.work() == {"done": 1, "queued": 1}
-        assert records.front() == [Verified(1, {"mean": 0.8}), Verified(3, {"mean": 0.9})]
         rows = records.candidates(4)
         assert rows == records.candidates() and records.candidates(3) == []
         assert [(r["place"], r["text"], r["origin"], r["class"]) for r in rows] == [
@@ -66,11 +69,14 @@ def test_what_is_written_is_read(study: Study, tmp_path: Path) -> None:
         ]
         assert [(r["complexity"], r["verdict"]) for r in rows] == [(1, ""), (7, "no gradient"), (3, ""), (1, "")]
         assert rows[0]["evaluations"] == rows[2]["evaluations"] and rows[1]["evaluations"] == []
+        training = {
+            "key": "AA01", "text": CANDIDATES[0].text, "rate": 0.25, "part": "validation", "candidate": 1, "unit": 1,
+            "rung": 0, "metrics": {"loss": 0.5}, "seconds": 0.25,
+        }  # fmt: skip
         assert rows[0]["evaluations"] == [
-            {"seed": 0, "rung": 0, "fitness": 0.5, "metrics": {"loss": 0.5}, "reason": "", "unit": 1, "seconds": 0.25},
-            {"seed": 1, "rung": 0, "fitness": None, "metrics": {"loss": 0.5}, "reason": "diverged", "unit": 1,
-             "seconds": 0.25},
-        ]  # fmt: skip
+            {**training, "seed": 0, "fitness": 0.5, "reason": ""},
+            {**training, "seed": 1, "fitness": None, "reason": "diverged"},
+        ]
         records.check()
 
 
@@ -157,20 +163,30 @@ def test_events_are_only_added(study: Study, tmp_path: Path) -> None:
 
 
 def test_the_best_are_those_that_never_failed(study: Study, tmp_path: Path) -> None:
-    study.begin(0, {}, CANDIDATES, [])
-    finished(study, evaluations(b"\x02", 1.0, None))
-    finished(study, evaluations(b"\x01\xff", 0.25, 0.75))
-    finished(study, evaluations(b"\x01\xff", 0.125, rung=1))
+    a, d = CANDIDATES[0].text, CANDIDATES[3].text
+    study.begin(3, {}, CANDIDATES, [])
+    finished(study, evaluations(b"\xd0", 1.0, None), work(("d0", d, 0.5)))
+    finished(study, evaluations(b"\xa0", 0.25, 0.75), work(("a1", a, 0.5), ("a0", a, 0.25)))
+    finished(study, evaluations(b"\xa1", 0.125), work(("a1", a, 0.5)))
+    finished(study, evaluations(b"\xa0", 0.125, rung=1), work(("a0", "a, written otherwise", 0.5)))
+    finished(study, evaluations(b"\xe0", 0.5), work(("e0", "a tuned one", 0.75)))
+    finished(study, evaluations(b"\xa2", 1.0), work(("a2", a, 0.25), part="test"))
     finished(study, evaluations(b"unheard of", 1.0))
     rows = study.best()
-    assert [(r["rung"], r["fitness"], r["seeds"], r["least"], r["most"], r["candidate"], r["class"]) for r in rows] == [
-        (1, 0.125, 1, 0.125, 0.125, 1, "01FF"), (0, 0.5, 2, 0.25, 0.75, 1, "01FF"),
-    ]  # fmt: skip
-    assert rows[0]["text"] == CANDIDATES[0].text and study.best(1) == rows[:1]
+    assert [tuple(row.values()) for row in rows] == [
+        (1, 0.125, 1, 0.125, 0.125, 0.25, 1, 3, 1, "A0", a),
+        (0, 0.5, 2, 0.25, 0.75, 0.25, 1, 3, 1, "A0", a),
+        (0, 0.5, 1, 0.5, 0.5, 0.75, None, None, None, "E0", "a tuned one"),
+        (0, 0.125, 1, 0.125, 0.125, 0.5, 1, 3, 1, "A1", a),
+    ]
+    assert " ".join(rows[0]) == "rung fitness seeds least most rate complexity generation candidate key text"
+    assert study.best(1) == rows[:1]
     with sqlite3.connect(tmp_path / "study" / FILE) as plain:  # as anybody reads it
         assert plain.execute("SELECT class, verdict FROM candidates WHERE id = 2").fetchall() == [("", "no gradient")]
-        assert plain.execute("SELECT sum(seconds) FROM evaluations WHERE class = '01FF'").fetchall() == [(0.75,)]
-        assert plain.execute("SELECT state, sum(units) FROM work GROUP BY state").fetchall() == [("done", 4)]
+        assert plain.execute("SELECT sum(seconds) FROM evaluations WHERE class = 'A0'").fetchall() == [(0.75,)]
+        parts = plain.execute("SELECT part, sum(seconds) FROM trainings WHERE candidate = 1 GROUP BY part").fetchall()
+        assert parts == [("test", 0.25), ("validation", 0.75)]
+        assert plain.execute("SELECT state, sum(units) FROM work GROUP BY state").fetchall() == [("done", 7)]
     plain.close()
 
 
@@ -201,7 +217,7 @@ def test_who_has_not_taken_a_study_does_not_drive(tmp_path: Path) -> None:
     with Study.create(tmp_path, {}) as study:
         for write in (
             study.heartbeat, lambda: study.record("tell", 1), lambda: study.begin(0, {}, [], []),
-            lambda: study.set_front([]), lambda: study.note("search", 1),
+            lambda: study.note("n", 1),
         ):  # fmt: skip
             with pytest.raises(GloError, match="only who drives a study") as error:
                 write()
@@ -266,18 +282,20 @@ def test_evaluations_come_back_as_they_were(
     assert study.known([gradient_class], [seed], rung) == {(gradient_class, seed): found}
 
 
-def test_the_page_about_it_is_right(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its commands and its Python run, and it names every table and every view."""
+def test_the_page_about_it_is_right(
+    ended: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its commands and its Python say something about a search, and it names every table and every view."""
     text = (Path(__file__).parents[3] / "docs" / "search-store.md").read_text(encoding="utf-8")
-    study.begin(0, {}, CANDIDATES, [None])
-    (tmp_path / "out").symlink_to(tmp_path / "study")
+    (tmp_path / "out").symlink_to(ended)
     monkeypatch.chdir(tmp_path)
     with sqlite3.connect(Path("out") / FILE) as plain:
         for query in re.findall(r'^    sqlite3 out/study.sqlite3 "(.*)"$', text, re.M):
-            assert plain.execute(query).description
+            assert plain.execute(query).fetchall()
         named = plain.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')").fetchall()
     plain.close()
-    rows = re.findall(r"^\| (`.*?`) \|", text, re.M)
-    assert {name for (name,) in named} <= set(re.findall(r"`(\w+)`", " ".join(rows)))
+    rows = re.findall(r"^\| (`.*?`) \|", text.partition("## What survives")[0], re.M)
+    assert {name for (name,) in named} == set(re.findall(r"`(\w+)`", " ".join(rows)))
     (block,) = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
     exec(compile(block, "search-store.md", "exec"), {})
+    assert re.search(r"^0\.\d+ \d+ loss glo", capsys.readouterr().out, re.M)
