@@ -19,8 +19,18 @@ class Grid:
 
     @property
     def best(self) -> float:
-        """The rate of the highest accuracy; of several, the middle one."""
-        tied = [n for n, a in enumerate(self.accuracy) if a == max(self.accuracy)]
+        """The rate that is best together with its neighbours, which count half; of several, the middle one.
+
+        So a rate that is one step from where training diverges is not chosen for a lucky mean, and one that is best by
+        chance less often.
+        """
+        trained = [n for n, a in enumerate(self.accuracy) if math.isfinite(a)] or range(len(self.rates))
+        lowest = min(self.accuracy[n] for n in trained)
+        known = [max(a, lowest) for a in self.accuracy]
+        padded = (known[0], *known, known[-1])
+        smooth = [a + 2 * b + c for a, b, c in zip(padded, padded[1:], padded[2:])]
+        most = max(smooth[n] for n in trained)
+        tied = [n for n in trained if smooth[n] == most]
         return self.rates[tied[len(tied) // 2]]
 
     @property
