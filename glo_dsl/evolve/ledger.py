@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -23,6 +23,10 @@ from glo_dsl.evolve.store.study import Study
 
 MODELS = 40
 """Networks of a unit: enough to fill a matrix product, few enough to keep every core busy."""
+
+SLOPES = 12
+"""What a training with its derivatives counts as, in trainings without. By CPU time it is 11 to 15 for six networks on
+digits, 6 for 24 and up to 25 for three of a long loss (benchmarks/constants.py)."""
 
 FOREVER = 3.0e9
 """Seconds of a lease that ends with the driver."""
@@ -49,22 +53,24 @@ class Request:
 @dataclass(frozen=True)
 class Schedule:
     """How requests are trained: networks of these seeds, judged on a part after so many steps, of which a share goes on
-    after each but the last."""
+    after each but the last. With `slopes`, derivatives of one rung by the parameters of each loss are asked for too."""
 
     seeds: tuple[int, ...]
     steps: tuple[int, ...]
     part: PartName = "validation"
     keep: float = 0.5
+    slopes: bool = False
 
 
 @dataclass(frozen=True)
 class Measured:
     """What is known of a request: the metric of every seed, NaN where the network has diverged, after so many steps; or
-    why there is none."""
+    why there is none. `slopes` are those of every seed as `Trainer` has them, where they were asked for and exist."""
 
     steps: int
     metric: tuple[float, ...]
     reason: str = ""
+    slopes: tuple[tuple[float, ...], ...] = ()
 
     @property
     def fitness(self) -> float | None:
@@ -84,6 +90,11 @@ def key_of(gradient_class: bytes, step_size: float, part: str) -> bytes:
     factor, and the data that they are judged on. Seeds and steps are named beside it."""
     text = gradient_class + f"|{step_size:.6g}|{part}".encode()
     return hashlib.blake2b(text, digest_size=16).digest()
+
+
+def key_of_slopes(text: str, rate: float, part: str) -> bytes:
+    """The same for trainings with derivatives, which losses of one gradient do not share: their parameters differ."""
+    return hashlib.blake2b(f"slopes|{part}|{rate!r}|{text}".encode(), digest_size=16).digest()
 
 
 class Ledger:
@@ -179,7 +190,7 @@ class Ledger:
         """Does the units of the last generation that are not done; why those of them failed that did, by key."""
         generation = self._generation - 1
         units = {unit.id: unit for unit in self.study.units(generation)}
-        self.trainings += sum(len(u.payload["jobs"]) * len(u.payload["seeds"]) for u in units.values())
+        self.trainings += sum(trainings_of(unit.payload) for unit in units.values())
         if any(unit.state in ("queued", "leased") for unit in units.values()):
             self._drain()
             units = {unit.id: unit for unit in self.study.units(generation)}
@@ -222,14 +233,15 @@ class Ledger:
                 each = [known.get((key, seed)) for seed in schedule.seeds]
                 if all(e is not None for e in each):
                     metric = tuple(float("nan") if e is None or e.fitness is None else e.fitness for e in each)
-                    found[key] = Measured(steps, metric)
+                    slopes = (_slopes(e) for e in each if e is not None)
+                    found[key] = Measured(steps, metric, slopes=tuple(s for s in slopes if s))
         lost = {key: Measured(0, (), failed.get(key.hex(), "not trained")) for key in keys if key not in found}
         return [(found | lost)[request.key] for request in requests]
 
 
 def _units(missing: Sequence[Request], schedule: Schedule) -> list[dict[str, Any]]:
     """Requests in parts of nearly equal size."""
-    count = -(-len(missing) * len(schedule.seeds) // MODELS)
+    count = len(missing) if schedule.slopes else -(-len(missing) * len(schedule.seeds) // MODELS)
     ends = [len(missing) * n // max(count, 1) for n in range(count + 1)]
     return [_unit(missing[a:b], schedule) for a, b in pairwise(ends) if a < b]
 
@@ -239,19 +251,35 @@ def _unit(requests: Sequence[Request], schedule: Schedule) -> dict[str, Any]:
     return {
         "jobs": [{"key": r.key.hex(), "text": r.text, "rate": r.rate} for r in requests],
         "seeds": list(schedule.seeds), "steps": list(schedule.steps), "part": schedule.part, "keep": schedule.keep,
+        **({"slopes": True} if schedule.slopes else {}),
     }  # fmt: skip
+
+
+def trainings_of(payload: Mapping[str, Any]) -> int:
+    """What a unit costs, in trainings without derivatives."""
+    return len(payload["jobs"]) * len(payload["seeds"]) * (SLOPES if payload.get("slopes") else 1)
 
 
 def _evaluations(unit: Unit, result: dict[str, Any]) -> list[Evaluation]:
     found, seeds = [], unit.payload["seeds"]
     each = result["seconds"] / max(1, len(unit.payload["jobs"]) * len(seeds))
+    slopes = result.get("slopes") or [None] * len(seeds)
     for job, scores in zip(unit.payload["jobs"], result["scores"]):
         for steps, metric in scores:
-            for seed, value in zip(seeds, metric):
+            for seed, value, slope in zip(seeds, metric, slopes):
                 reason = "" if value is not None else "diverged"
                 key = bytes.fromhex(job["key"])
-                found.append(Evaluation(key, seed, steps, value, reason=reason, seconds=each))
+                metrics = {} if slope is None else {"slopes": slope}
+                found.append(Evaluation(key, seed, steps, value, metrics, reason, each))
     return found
+
+
+def _slopes(evaluation: Evaluation) -> tuple[float, ...]:
+    """Those that are on record; none for a network that has none. Raises GloError where something else is."""
+    found: Any = evaluation.metrics.get("slopes", [])
+    if not isinstance(found, list) or not all(type(s) in (int, float) for s in found):
+        raise GloError(f"the study holds {found!r:.60}, which are no slopes", hint="restore a copy of it")
+    return tuple(map(float, found))
 
 
 def _digest(requests: Sequence[Request], schedule: Schedule) -> str:
