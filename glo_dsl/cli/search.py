@@ -56,7 +56,7 @@ def tune_command(
     seed: Seed = None, config: Toml = None, out: Out = Path("glo-out"), executor: ExecutorName = "in-process",
     workers: Workers = None, time_limit: TimeLimit = None, address: Address = None,
 ) -> None:  # fmt: skip
-    """Search for better constants of a loss, by CMA-ES on its parameters."""
+    """Search for better constants of a loss: its parameters, by CMA-ES (--set method=cma), gradient, or both."""
     given = _given(task, fraction, data, noise, trainings, fresh_seeds, seed)
     _search(file, loss, "constants", given, {}, settings or (), config, out, (executor, workers, time_limit, address))
 
