@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test lint types layers check clusters clang ray bench clean
+.PHONY: demo test lint types layers check clusters clang ray jax log report-check bench clean
 
 demo: $(STAMP)
 	if [ -e glo-out/digits/study.sqlite3 ]; then $(BIN)/glo resume glo-out/digits; \
@@ -66,6 +66,33 @@ $(RAY)/.installed: $(STAMP)
 
 ray: $(RAY)/.installed
 	PYTHONPATH=$(abspath $(RAY)) $(BIN)/pytest -q tests/evolve/executors -k ray
+
+# The page of a search in a real browser, the one that CHROMIUM names (Debian: chromium or chromium-headless-shell):
+# nothing is fetched, nothing overflows, all can be read, by day and by night, at the desk and on a telephone.
+report-check: $(STAMP)
+	CHROMIUM=$${CHROMIUM:-chromium} $(BIN)/python -m tests.evolve.report.in_chromium
+
+# JAX is larger still: the tests of exports run with one beside; SymPy, which PyTorch needs, is always there.
+JAX := .venv/jax
+
+$(JAX)/.installed: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps --target $(JAX) \
+	  'jax>=0.8' jaxlib ml_dtypes opt_einsum
+	touch $@
+
+jax: $(JAX)/.installed
+	PYTHONPATH=$(abspath $(JAX)) $(BIN)/pytest -q tests/exports
+
+# MLflow and wandb bring much along: the loggers of a search that use them are tested with them beside.
+LOG := .venv/log
+
+$(LOG)/.installed: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --target $(LOG) \
+	  alembic mlflow-skinny sqlalchemy wandb
+	touch $@
+
+log: $(LOG)/.installed
+	PYTHONPATH=$(abspath $(LOG)) $(BIN)/pytest -q tests/evolve/writers
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/cpu.py --out benchmarks/results/cpu.json

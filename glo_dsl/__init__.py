@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "Diagnostic", "GloError", "Loss", "Span", "__version__", "bundle", "compile", "diagnose", "gradient", "latex",
-    "linear", "load", "loads", "read", "show", "zoo",
+    "Diagnostic", "GloError", "Loss", "Span", "__version__", "bundle", "compile", "diagnose", "export", "gradient",
+    "latex", "linear", "load", "loads", "read", "show", "zoo",
 ]  # fmt: skip
 
 
@@ -108,6 +108,27 @@ def latex(loss: Loss, wrt: str | None = None) -> str:
         return latex_of(loss)
     ((variable, found),) = derive(loss, [wrt]).gradients.items()
     return derivative_latex(loss, variable, found)
+
+
+def export(loss: Loss, to: str, *, check: bool = True, document: bool = False) -> str:
+    """A loss as a text for "torch", "jax", "numpy", "sympy" or "latex", that stands without glo-dsl.
+
+    The text is run on samples from the loss's domains before it is returned, see `glo_dsl.exports.export`.
+
+    Raises:
+        GloError: the loss cannot be exported there, the library that checks the text is not installed, or a number of
+            it is wrong.
+
+    >>> mse = loads("loss mse(p: real, y: real; k = 1) = k * (p - y) ^ 2")["mse"]
+    >>> text = export(mse, "sympy")
+    >>> names = {}
+    >>> exec(text, names)
+    >>> names["mse"](p=3, y=1)
+    4*k
+    """
+    from glo_dsl.exports.export import export as exported
+
+    return exported(loss, to, check=check, document=document)
 
 
 def show(loss: Loss) -> str:

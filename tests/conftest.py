@@ -47,3 +47,13 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
             pytest.fail("\n".join([*lines, "if this is meant: pytest --update-golden"]), pytrace=False)
 
     return check
+
+
+@pytest.fixture
+def quick_builds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Builds without optimisation, which takes a sixth of the time; what is printed is the same. Not at night."""
+    from glo_dsl.runtime import build_c
+
+    if settings().max_examples < 1000:
+        assert "-O2" in build_c.FULL
+        monkeypatch.setattr(build_c, "FULL", ("-O0",))

@@ -25,3 +25,4 @@ def test_the_wheel_holds_the_grammar_and_no_generic_name(tmp_path: Path) -> None
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names} == {"glo_dsl", "glo_codegen", "glo_dsl-0.1.0.dist-info"}
     assert "glo_dsl/glo.lark" in names and "glo_codegen/triton.py" in names
+    assert {"glo_dsl/evolve/report/page.html", "glo_dsl/evolve/report/page.css"} <= set(names)

@@ -207,12 +207,17 @@ def _call(program: Program, lines: Lines) -> None:
         else f"{kernel_name(program)}, TILE"
     )
     lines.add(f"kernel, tile = {choice}")
-    grid = f'(planes * triton.cdiv(rows, tile["{"ROWS" if tiled(program) else "BLOCK"}"]),)'
+    aligned = f"{'across and ' * tiled(program)}rows % 16 == 0"
+    add_call("kernel", "ROWS" if tiled(program) else "BLOCK", arguments(program), aligned, lines)
+
+
+def add_call(kernel: str, size: str, groups: Iterable[Iterable[Argument]], aligned: str, lines: Lines) -> None:
+    """The launch of `kernel` over all rows of all planes, as many rows to a program as `tile[size]` says."""
     with (
         lines.block("if rows > 0 and planes > 0:"),
         lines.block("with torch.cuda.device_of(loss):"),
-        lines.block(f"kernel[{grid}](", ")"),
+        lines.block(f'{kernel}[(planes * triton.cdiv(rows, tile["{size}"]),)](', ")"),
     ):
-        for group in arguments(program):
+        for group in groups:
             lines.add(*wrapped(argument.value for argument in group))
-        lines.add(f"**tile, ALIGNED={'across and ' * tiled(program)}rows % 16 == 0,")
+        lines.add(f"**tile, ALIGNED={aligned},")

@@ -17,6 +17,7 @@ from glo_codegen.triton import LINE, add_resident, check, spellings
 from glo_codegen.triton_helpers import helpers_of
 from glo_codegen.triton_launch import (
     Argument,
+    add_call,
     add_sizes,
     arguments,
     input_arguments,
@@ -173,12 +174,4 @@ def _call(union: Program, lines: Lines) -> None:
     if tiled(union):
         size, aligned, tile = ("ROWS", "False", "_tile(_arch(device), classes)[1]")
     lines.add(f"tile = {tile}")
-    grid = f'(planes * triton.cdiv(rows, tile["{size}"]),)'
-    with (
-        lines.block("if rows > 0 and planes > 0:"),
-        lines.block("with torch.cuda.device_of(loss):"),
-        lines.block(f"{kernel_name(union)}[{grid}](", ")"),
-    ):
-        for group in switch_arguments(union):
-            lines.add(*wrapped(argument.value for argument in group))
-        lines.add(f"**tile, ALIGNED={aligned},")
+    add_call(kernel_name(union), size, switch_arguments(union), aligned, lines)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-import glo_dsl
-from glo_dsl.cli.compile import choose
-from glo_dsl.cli.files import read_losses
-from glo_dsl.errors import GloError, did_you_mean
+from glo_dsl.cli.compile import find
+from glo_dsl.errors import GloError
 from glo_dsl.lang.loss import Loss
 
 
@@ -48,16 +45,7 @@ def bench_command(
         return
     if not file:
         raise GloError("no loss to time", hint="glo bench FILE, or the name of a loss of the library: glo bench focal")
-    _time(console, _chosen(file, loss), rows, classes, dtype, seconds)
-
-
-def _chosen(file: str, loss: str) -> Loss:
-    if not Path(file).exists() and not file.endswith(".glo"):
-        if file not in glo_dsl.zoo:
-            hint = did_you_mean(file, glo_dsl.zoo) or "glo zoo lists the losses of the library"
-            raise GloError(f"there is no file {file}, nor has the library a loss of that name", hint=hint)
-        return glo_dsl.zoo[file]
-    return choose(read_losses(Path(file)), Path(file), loss)
+    _time(console, find(file, loss), rows, classes, dtype, seconds)
 
 
 def _time(console: Console, loss: Loss, rows: int, classes: int, dtype: Dtype, seconds: float) -> None:

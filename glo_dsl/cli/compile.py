@@ -80,6 +80,20 @@ def choose(losses: dict[str, Loss], file: Path, name: str) -> Loss:
     return next(iter(losses.values()))
 
 
+def find(file: str, name: str) -> Loss:
+    """The loss of a file, or the one of the library that has this name.
+
+    Raises:
+        GloError: there is neither; or as `choose` says.
+    """
+    if not Path(file).exists() and not file.endswith(".glo"):
+        if file not in glo_dsl.zoo:
+            hint = did_you_mean(file, glo_dsl.zoo) or "glo zoo lists the losses of the library"
+            raise GloError(f"there is no file {file}, nor has the library a loss of that name", hint=hint)
+        return glo_dsl.zoo[file]
+    return choose(read_losses(Path(file)), Path(file), name)
+
+
 def write(result: str | bytes, output: str | Path, what: str) -> None:
     """Text to standard output or a file, machine code to a file.
 

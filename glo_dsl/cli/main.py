@@ -12,8 +12,10 @@ from glo_dsl.cli.bench import bench_command
 from glo_dsl.cli.check import check_command
 from glo_dsl.cli.compile import compile_command
 from glo_dsl.cli.explain import explain_command
+from glo_dsl.cli.export import export_command
 from glo_dsl.cli.fmt import fmt_command
 from glo_dsl.cli.lsp import lsp_command
+from glo_dsl.cli.report import report_command
 from glo_dsl.cli.search import front_command, resume_command, search_command, tune_command
 from glo_dsl.cli.zoo import zoo_command
 from glo_dsl.errors import GloError
@@ -26,9 +28,11 @@ app.command("bench")(bench_command)
 app.command("check")(check_command)
 app.command("compile")(compile_command)
 app.command("explain")(explain_command)
+app.command("export")(export_command)
 app.command("fmt")(fmt_command)
 app.command("lsp")(lsp_command)
 app.command("front")(front_command)
+app.command("report")(report_command)
 app.command("resume")(resume_command)
 app.command("search")(search_command)
 app.command("tune")(tune_command)

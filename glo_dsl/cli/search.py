@@ -11,6 +11,7 @@ import typer
 from glo_dsl.cli.compile import choose
 from glo_dsl.cli.files import read_losses
 from glo_dsl.errors import GloError
+from glo_dsl.evolve.writers.named import check
 
 File = Annotated[Path, typer.Argument(help="A .glo file with a hole, like examples/glo.glo.", show_default=False)]
 Tuned = Annotated[Path, typer.Argument(help="A .glo file with a loss that has parameters.", show_default=False)]
@@ -33,6 +34,10 @@ Out = Annotated[Path, typer.Option(help="Directory for the study and what is fou
 ExecutorName = Annotated[str, typer.Option(help="Where to train: in-process, processes or ray.")]
 Workers = Annotated[int | None, typer.Option(help="How many at a time; one for each core by default.", min=1)]
 TimeLimit = Annotated[float | None, typer.Option(help="Seconds after which a unit of work is killed.")]
+Log = Annotated[
+    list[str] | None, typer.Option(help="Follow it from elsewhere too: tensorboard, mlflow or wandb; may be repeated.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the final table only.")]
 Address = Annotated[str | None, typer.Option(help="Of a Ray cluster that runs, such as auto.")]
 
 
@@ -41,36 +46,41 @@ def search_command(
     noise: Noise = None, strategy: Strategy = None, settings: Set = None, order: Order = None,
     invariant: Invariant = None, trainings: Trainings = None, fresh_seeds: Fresh = None, seed: Seed = None,
     config: Toml = None, out: Out = Path("glo-out"), executor: ExecutorName = "in-process", workers: Workers = None,
-    time_limit: TimeLimit = None, address: Address = None,
+    time_limit: TimeLimit = None, address: Address = None, quiet: Quiet = False, log: Log = None,
 ) -> None:  # fmt: skip
     """Search for a better loss, and say honestly whether it is one. Ctrl-C leaves a study that `glo resume` goes on
     with."""
     given = _given(task, fraction, data, noise, trainings, fresh_seeds, seed)
     options = {name: value for name, value in (("order", order), ("invariant", invariant)) if value is not None}
-    _search(file, loss, strategy, given, options, settings or (), config, out, (executor, workers, time_limit, address))
+    where = (executor, workers, time_limit, address)
+    _search(file, loss, strategy, given, options, settings or (), config, out, where, quiet, log or ())
 
 
 def tune_command(
     file: Tuned, loss: LossName = "", task: TaskName = None, fraction: Fraction = None, data: Data = None,
     noise: Noise = None, settings: Set = None, trainings: Trainings = None, fresh_seeds: Fresh = None,
     seed: Seed = None, config: Toml = None, out: Out = Path("glo-out"), executor: ExecutorName = "in-process",
-    workers: Workers = None, time_limit: TimeLimit = None, address: Address = None,
+    workers: Workers = None, time_limit: TimeLimit = None, address: Address = None, quiet: Quiet = False,
+    log: Log = None,
 ) -> None:  # fmt: skip
     """Search for better constants of a loss: its parameters, by CMA-ES (--set method=cma), gradient, or both."""
     given = _given(task, fraction, data, noise, trainings, fresh_seeds, seed)
-    _search(file, loss, "constants", given, {}, settings or (), config, out, (executor, workers, time_limit, address))
+    where = (executor, workers, time_limit, address)
+    _search(file, loss, "constants", given, {}, settings or (), config, out, where, quiet, log or ())
 
 
 def resume_command(
     directory: Annotated[Path, typer.Argument(help="Where the study is.", show_default=False)],
     executor: ExecutorName = "in-process", workers: Workers = None, time_limit: TimeLimit = None,
-    address: Address = None,
+    address: Address = None, quiet: Quiet = False, log: Log = None,
 ) -> None:  # fmt: skip
     """Go on with a search that was interrupted, however it was; or tell again what it found."""
+    check(log or ())
     from glo_dsl.cli.searching import shown
     from glo_dsl.evolve.session import Where, resume
 
-    shown(lambda report: resume(directory, Where(executor, workers, time_limit, address), report), directory)
+    where = Where(executor, workers, time_limit, address)
+    shown(lambda report: resume(directory, where, report, log or ()), directory, executor, quiet)
 
 
 def front_command(
@@ -85,7 +95,9 @@ def front_command(
 def _search(
     file: Path, name: str, strategy: str | None, given: Mapping[str, Any], options: Mapping[str, Any],
     settings: Sequence[str], toml: Path | None, out: Path, where: tuple[str, int | None, float | None, str | None],
+    quiet: bool, logs: Sequence[str],
 ) -> None:  # fmt: skip
+    check(logs)
     chosen = choose(read_losses(file), file, name)
     from glo_dsl.evolve.config import configured, read_toml, separated
 
@@ -98,7 +110,7 @@ def _search(
     from glo_dsl.cli.searching import shown
     from glo_dsl.evolve.session import Where, begin
 
-    shown(lambda report: begin(config, out, Where(*where), report), out)
+    shown(lambda report: begin(config, out, Where(*where), report, logs), out, where[0], quiet)
 
 
 def _given(

@@ -1,76 +1,64 @@
-"""A search on the terminal: its progress, and the table at its end."""
+"""A search on the terminal: it is watched while it runs, may be interrupted, and ends with a table."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from glo_dsl.cli.interrupting import interruptible
+from glo_dsl.cli.watching import Watch, watched
 from glo_dsl.errors import GloError
 from glo_dsl.evolve.compare import welch
-from glo_dsl.evolve.driver import Progress as Step
+from glo_dsl.evolve.progress import Progress
+from glo_dsl.evolve.report.page import REPORT
 from glo_dsl.evolve.session import Report
 from glo_dsl.evolve.verify import Entry, Outcome
 
 
-def shown(run: Callable[[Report], Outcome], directory: Path) -> None:
-    """Runs a search with its progress on the terminal, and prints what it found.
+def shown(run: Callable[[Report], Outcome], directory: Path, executor: str = "", quiet: bool = False) -> None:
+    """Runs a search, which a person can watch on standard error, and prints what it found on standard output.
 
     Raises:
         GloError: as the search does; or it was interrupted, with how to go on.
     """
-    console = Console()
-    with _display(console) as display:
-        view = _View(display)
-        try:
-            outcome = run(view.show)
-            view.finish()
-        except KeyboardInterrupt:
-            raise GloError(
-                "interrupted; everything that was finished is stored", hint=f"go on: glo resume {directory}"
-            ) from None
-    _print(console, outcome, directory)
+    watch, errors = Watch(executor), Console(stderr=True)
+    try:
+        with (
+            _plain_warnings(errors),
+            interruptible(directory, watch.stop) as interrupted,
+            watched(watch, errors, quiet) as show,
+        ):
+
+            def report(step: Progress) -> None:
+                interrupted()
+                show(step)
+
+            outcome = run(report)
+    except KeyboardInterrupt:
+        raise GloError(
+            "interrupted; everything that was finished is stored", hint=f"go on: glo resume {directory}"
+        ) from None
+    _print(Console(), outcome, directory, quiet)
 
 
-def _display(console: Console) -> Progress:
-    columns = (
-        TextColumn("{task.description:<30}"),
-        BarColumn(12),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    return Progress(*columns, console=console, disable=not console.is_terminal)
+@contextmanager
+def _plain_warnings(console: Console) -> Iterator[None]:
+    """Warnings as a user wants them: what is wrong, and not on which line of ours."""
+
+    def tell(message: Warning | str, *_: object, **__: object) -> None:
+        console.print(f"warning: {message}", markup=False, highlight=False, soft_wrap=True)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = tell
+        yield
 
 
-class _View:
-    """One line of progress per stage; where the output is no terminal, stages are printed as they begin."""
-
-    def __init__(self, display: Progress) -> None:
-        self._display = display
-        self._lines: dict[str, TaskID] = {}
-
-    def show(self, step: Step) -> None:
-        if step.stage not in self._lines:
-            self.finish()
-            self._lines[step.stage] = self._display.add_task(step.stage, total=step.total, note="")
-            if self._display.disable:
-                self._display.console.print(f"{step.stage} ...")
-        note = "" if step.best is None else f"best {step.best:.4f}"
-        counts = dict(step.counts)
-        if counts:
-            note += f", {counts.get('trained', 0)} of {sum(counts.values())} proposals trained"
-        self._display.update(self._lines[step.stage], completed=step.done, total=step.total, note=note)
-
-    def finish(self) -> None:
-        """A stage is over when the next one begins."""
-        for line in self._display.tasks:
-            self._display.update(line.id, completed=line.total)
-
-
-def _print(console: Console, outcome: Outcome, directory: Path) -> None:
+def _print(console: Console, outcome: Outcome, directory: Path, quiet: bool) -> None:
     baseline = outcome.baseline
     seeds = len(baseline.result.accuracies)
     table = Table(title=f"untouched test data, {seeds} fresh seeds, each loss at its best learning rate")
@@ -85,6 +73,8 @@ def _print(console: Console, outcome: Outcome, directory: Path) -> None:
             f"{welch(baseline.result, entry.result):.2g}",
         )  # fmt: skip
     console.print(table)
+    if quiet:
+        return
     counts = dict(outcome.counts)
     never = ", ".join(f"{n} {reason}" for reason, n in counts.items() if reason != "trained")
     console.print(f"{sum(counts.values())} proposals, {counts.get('trained', 0)} trained; not trained: {never or 0}.")
@@ -94,7 +84,13 @@ def _print(console: Console, outcome: Outcome, directory: Path) -> None:
     )
     best = (directory / "best.glo").read_text(encoding="utf-8").strip()
     console.print(f"\n{best}\n", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"Written to {directory}: best.glo, best_triton.py (its kernel), front.glo, summary.json, the study")
+    page = "" if outcome.unreported else f"{REPORT} (open it in a browser), "
+    console.print(
+        f"Written to {directory}: {page}best.glo, best_triton.py (its kernel), front.glo, summary.json, the study",
+        markup=False,
+    )
+    if outcome.unreported:
+        console.print(f"No {REPORT} was written: {outcome.unreported}", markup=False)
 
 
 def _row(entry: Entry) -> list[str]:

@@ -19,8 +19,18 @@ class Grid:
 
     @property
     def best(self) -> float:
-        """The rate of the highest accuracy; of several, the middle one."""
-        tied = [n for n, a in enumerate(self.accuracy) if a == max(self.accuracy)]
+        """The rate that is best together with its neighbours, which count half; of several, the middle one.
+
+        So a rate that is one step from where training diverges is not chosen for a lucky mean, and one that is best by
+        chance less often.
+        """
+        trained = [n for n, a in enumerate(self.accuracy) if math.isfinite(a)] or range(len(self.rates))
+        lowest = min(self.accuracy[n] for n in trained)
+        known = [max(a, lowest) for a in self.accuracy]
+        padded = (known[0], *known, known[-1])
+        smooth = [a + 2 * b + c for a, b, c in zip(padded, padded[1:], padded[2:])]
+        most = max(smooth[n] for n in trained)
+        tied = [n for n in trained if smooth[n] == most]
         return self.rates[tied[len(tied) // 2]]
 
     @property
@@ -28,14 +38,21 @@ class Grid:
         """Whether both ends are worse than the best: nothing better can be expected beyond them."""
         return max(self.accuracy[0], self.accuracy[-1]) < max(self.accuracy)
 
+    @property
+    def written(self) -> dict[str, float | None]:
+        """As JSON has it: the fitness by rate, None where nothing could be trained."""
+        found = zip(self.rates, self.accuracy)
+        return {str(rate): fitness if math.isfinite(fitness) else None for rate, fitness in found}
+
 
 @dataclass(frozen=True)
 class Result:
-    """Test accuracies of one loss at its best rate, one per fresh seed."""
+    """Test accuracies of one loss at its best rate, one per fresh seed; of networks that have `diverged` they are 0."""
 
     name: str
     grid: Grid
     accuracies: tuple[float, ...]
+    diverged: int = 0
 
     @property
     def mean(self) -> float:

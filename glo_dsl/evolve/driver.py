@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from glo_dsl.errors import GloError
 from glo_dsl.evolve.config import Config
-from glo_dsl.evolve.evaluator import PartName, remember
+from glo_dsl.evolve.evaluator import PartName
 from glo_dsl.evolve.funnel import KNOWN, Funnel, Verdict
 from glo_dsl.evolve.ledger import Ledger, Measured, Request, Schedule, key_of, key_of_slopes
+from glo_dsl.evolve.progress import CONSTANTS, SEARCHING, STAGES, Leader, Progress
 from glo_dsl.evolve.space import space_of
 from glo_dsl.evolve.store.rows import Candidate
 from glo_dsl.evolve.strategies.named import strategy_named
+from glo_dsl.evolve.tally import Tally
 from glo_dsl.evolve.tasks.task import Task
 from glo_dsl.evolve.tuning import Finalist
 from glo_dsl.evolve.uphill import hill_of
@@ -24,6 +25,7 @@ from glo_dsl.ir.expr import Expr, size
 from glo_dsl.lang.definitions import losses_of
 from glo_dsl.lang.loss import Loss
 from glo_dsl.lang.restate import restated
+from glo_dsl.lang.show import show
 
 BASELINES = {
     "accuracy": "loss cross_entropy(z: real[C], t: class[C]) = -log_softmax(z)[t]",
@@ -33,27 +35,9 @@ BASELINES = {
 
 
 @dataclass(frozen=True)
-class Progress:
-    """What a search is doing.
-
-    Attributes:
-        stage: in a few words. done, total: of its steps.
-        best: validation fitness of the best candidate so far.
-        counts: what became of the proposals so far.
-        trainings: networks trained so far.
-    """
-
-    stage: str
-    done: int
-    total: int
-    best: float | None = None
-    counts: tuple[tuple[str, int], ...] = ()
-    trainings: int = 0
-
-
-@dataclass(frozen=True)
 class Trained:
-    """A proposal that was trained: its loss, gradient class, the rate it did best at and how."""
+    """A proposal that was trained: its loss, gradient class, the rate it did best at and how; and how many networks had
+    been trained by then."""
 
     loss: Loss
     verdict: Verdict
@@ -61,10 +45,18 @@ class Trained:
     fitness: float
     complexity: int
     genotype: Expr | None
+    trainings: int = 0
 
     @property
     def rank(self) -> tuple[float, int]:
         return -self.fitness, self.complexity
+
+    @property
+    def shown(self) -> Leader:
+        """In a few words."""
+        constants = ", ".join(f"{p.name} = {p.default:.4g}" for p in self.loss.params)
+        text = constants if self.genotype is None else show(self.genotype)
+        return Leader(self.complexity, self.fitness, text, self.trainings)
 
 
 class Search:
@@ -78,7 +70,10 @@ class Search:
             GloError: the space does not fit the task, or the strategy's options make no sense.
         """
         self.config, self.task, self.ledger, self._report = config, task, ledger, report
-        self.counts: Counter[str] = Counter()
+        self.tally = Tally()
+        self.counts = self.tally.counts
+        self._stage = SEARCHING, 0, config.trainings
+        self._front: tuple[Leader, ...] = ()
         self.trained: dict[bytes, Trained] = {}
         self._met: set[bytes] = set()
         self._trouble = ""
@@ -105,6 +100,7 @@ class Search:
     def propose(self) -> None:
         """The strategy until its end or that of its budget."""
         number = 0
+        self.tell()  # the first unit may take its time
         while self.ledger.trainings < self.config.trainings:
             proposals = self._strategy.ask()
             if not proposals:
@@ -112,16 +108,34 @@ class Search:
             told = self._generation(number, proposals)
             self._strategy.tell(told)
             self.ledger.record("tell", {"fitness": [t.fitness for t in told], "reasons": [t.reason for t in told]})
+            self.tally.told(number, told)
+            self._front = tuple(trained.shown for trained in _front(self.trained.values()))
             number += 1
-            self._say("searching", min(self.ledger.trainings, self.config.trainings), self.config.trainings)
-
-    def _say(self, stage: str, done: int, total: int) -> None:
-        best = max((t.fitness for t in self.trained.values()), default=None)
-        self._report(Progress(stage, done, total, best, tuple(self.counts.items()), self.ledger.trainings))
+            self.tell()
 
     def say(self, stage: str, done: int = 0, total: int = 1) -> None:
-        """Reports a stage of what comes after the strategy."""
-        self._say(stage, done, total)
+        """Reports a step of what comes after the strategy."""
+        self._stage = stage, done, total
+        self.tell()
+
+    def tell(self) -> None:
+        """Reports what is known now: after a step, a generation, or a unit of work."""
+        (stage, done, total), book = self._stage, self.ledger
+        self._report(Progress(
+            stage, min(book.finished, total) if stage == SEARCHING else done, total,
+            stages=tuple(s for s in STAGES if s != CONSTANTS or self.config.tune_generations),
+            units=book.units,
+            best=self._front[-1].fitness if self._front else None,
+            counts=tuple(self.counts.items()),
+            untrained=self.tally.untrained,
+            trainings=book.finished,
+            fresh=book.fresh,
+            front=self._front,
+            agreement=self.tally.agreement,
+            generation=self.tally.generation,
+            workers=book.workers,
+            replayed=book.replayed,
+        ))  # fmt: skip
 
     def _generation(self, number: int, proposals: Sequence[Proposal]) -> list[Told]:
         alone = self.judged([p.loss for p in proposals])
@@ -133,11 +147,13 @@ class Search:
                     requests.append(self.request(proposal.loss, verdict, rate, hill=proposal.hill))
                     owners.append(place)
         note = {"generation": number, "verdicts": [v.written for v in alone]}
-        candidates = [_candidate(p, v) for p, v in zip(proposals, verdicts)]
         hill = any(p.hill for p in proposals)
         rungs = self.steps[-1:] if hill else self.steps
         schedule = Schedule(self.config.seeds("search"), rungs, "validation", self.config.keep, hill)
-        found = self.ledger.evaluate("search", requests, schedule, candidates, note)
+        found = self.ledger.evaluate(
+            "search", requests, schedule, lambda: [_candidate(p, v) for p, v in zip(proposals, verdicts)], note
+        )
+        self.tally.trained(len(proposals), owners, requests, found, self.ledger.begun, self.steps[-1])
         best: dict[int, tuple[Request, Measured]] = {}
         for place, request, measured in zip(owners, requests, found):
             if place not in best or measured.rank > best[place][1].rank:
@@ -155,8 +171,9 @@ class Search:
         assert measured.fitness is not None
         if verdict.key not in self.trained and measured.steps == self.steps[-1]:
             self.trained[verdict.key] = Trained(
-                proposal.loss, verdict, request.rate, measured.fitness, _complexity(proposal), proposal.genotype
-            )
+                proposal.loss, verdict, request.rate, measured.fitness, _complexity(proposal), proposal.genotype,
+                self.ledger.finished,
+            )  # fmt: skip
         hill = self.hill(proposal.loss, measured, self.config.rates == "scaled") if proposal.hill else None
         return Told(measured.fitness, verdict.reason or "", hill)
 
@@ -197,11 +214,9 @@ class Search:
         self, loss: Loss, verdict: Verdict, rate: float, part: PartName = "validation", hill: bool = False
     ) -> Request:
         """A training of a loss; what comes to the same has the same key. With `hill`, for a schedule with slopes."""
-        text = restated(loss)
-        remember(text, loss)
         if hill:
-            return Request(key_of_slopes(text, rate, part), text, rate)
-        return Request(key_of(verdict.key, rate * verdict.largest, part), text, rate)
+            return Request(key_of_slopes(restated(loss), rate, part), loss, rate)
+        return Request(key_of(verdict.key, rate * verdict.largest, part), loss, rate)
 
     def peek(self, loss: Loss) -> Verdict:
         """The funnel's verdict on a loss by itself."""
@@ -217,12 +232,7 @@ class Search:
         if not ranked:
             why = f": {self._trouble}" if self._trouble else ""
             raise GloError(f"no candidate could be trained{why}", hint="give the search more trainings")
-        front, best = [], float("-inf")
-        for entry in sorted(ranked, key=lambda t: (t.complexity, -t.fitness)):
-            if entry.fitness > best:
-                front.append(entry)
-                best = entry.fitness
-        chosen = list({id(t): t for t in (*ranked[: self.config.leaders], *front)}.values())
+        chosen = list({id(t): t for t in (*ranked[: self.config.leaders], *_front(ranked))}.values())
         answer = getattr(self._strategy, "answer", None)
         found = [Finalist(t.loss, t.verdict, t.rate, t.complexity, t.genotype) for t in chosen]
         if answer is not None:
@@ -230,6 +240,15 @@ class Search:
             if verdict.reason is None:
                 found.append(Finalist(answer, verdict, self.rates_of(verdict)[0], size(answer.expr)))
         return found
+
+
+def _front(trained: Iterable[Trained]) -> list[Trained]:
+    """The best of every size that is better than all smaller ones, smallest first."""
+    front: list[Trained] = []
+    for entry in sorted(trained, key=lambda t: (t.complexity, -t.fitness)):
+        if not front or entry.fitness > front[-1].fitness:
+            front.append(entry)
+    return front
 
 
 def _complexity(proposal: Proposal) -> int:

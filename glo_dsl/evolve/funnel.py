@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glo_dsl.evolve.kernels import logits_name
+from glo_dsl.evolve.predictions import derived, logits_name
 from glo_dsl.ir.evaluate import evaluate
 from glo_dsl.ir.expr import Var, apply
 from glo_dsl.lang.loss import Loss
 from glo_dsl.passes.diff import gradients
-from glo_dsl.passes.pipeline import derive
 
 DIGITS = 1e6
 """Gradients are compared to one part in this many of the largest entry."""
@@ -107,8 +106,8 @@ class Funnel:
 
     def value_and_gradient(self, loss: Loss) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The loss of the probe, [64, 1], and its gradient by the logits, [64, classes]."""
-        derived = derive(loss, [logits_name(loss)])
-        roots = [derived.value, *derived.gradients.values()]
+        found = derived(loss)
+        roots = [found.value, *found.gradients.values()]
         value, gradient = evaluate(roots, self._probe(loss), max(self.classes, 1))
         return value.astype(np.float64), np.broadcast_to(gradient, self._logits.shape).astype(np.float64)
 
@@ -117,7 +116,7 @@ class Funnel:
 
         A step along it that is taken back by the learning rate trains the same: only what is across it is a new loss.
         """
-        (gradient,) = derive(loss, [logits_name(loss)]).gradients.values()
+        (gradient,) = derived(loss).gradients.values()
         square = apply("mul", gradient, gradient)
         size = apply("sum", square) if self.classes else square
         slopes = gradients(size, [p.var for p in loss.params])

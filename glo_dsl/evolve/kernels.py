@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
-from glo_codegen.program import Program
+from glo_dsl.evolve.predictions import derived, logits_name
 from glo_dsl.lang.loss import Loss
-from glo_dsl.passes.pipeline import compile_program
+from glo_dsl.passes.pipeline import program_of
 from glo_dsl.runtime.build_c import NoCompiler
 from glo_dsl.runtime.compile import compile
 from glo_dsl.runtime.interpreter import Interpreted
@@ -52,17 +52,6 @@ class Candidate:
         return step
 
 
-def logits_name(loss: Loss) -> str:
-    """The input that holds the predictions: that with a class axis, or without one the first real input."""
-    reals = [v for v in loss.inputs if v.type.kind == "real"]
-    return next((v.name for v in reals if v.type.per_class), reals[0].name)
-
-
-def program_of(loss: Loss) -> Program:
-    """What a candidate compiles to: the loss and its gradient by the predictions."""
-    return compile_program(loss, [logits_name(loss)])
-
-
 def build_candidates(losses: Sequence[Loss], params: Sequence[Sequence[float]] | None = None) -> list[Candidate]:
     """Candidates for the C interpreter, which costs no compiler call for any of them and computes as fast as their own
     kernels would rows of few classes; without a compiler for it they run in PyTorch.
@@ -75,7 +64,7 @@ def build_candidates(losses: Sequence[Loss], params: Sequence[Sequence[float]] |
     different = dict(zip(forms, losses))
     if not losses:
         return []
-    programs = [program_of(loss) for loss in different.values()]
+    programs = [program_of(loss, derived(loss)) for loss in different.values()]
     try:
         kernels: Sequence[Interpreted | None] = [Interpreted(program) for program in programs]
     except NoCompiler:

@@ -10,16 +10,18 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from glo_dsl.errors import GloError
-from glo_dsl.evolve.evaluator import PartName
+from glo_dsl.evolve.evaluator import PartName, remember
 from glo_dsl.evolve.executors.executor import Executor, Finished
 from glo_dsl.evolve.store.rows import Candidate, Evaluation, Event, Unit
 from glo_dsl.evolve.store.study import Study
+from glo_dsl.lang.loss import Loss
+from glo_dsl.lang.restate import restated
 
 MODELS = 40
 """Networks of a unit: enough to fill a matrix product, few enough to keep every core busy."""
@@ -41,12 +43,11 @@ class Request:
 
     Attributes:
         key: names all trainings that come to the same: see `key_of`.
-        text: the loss, in `.glo`.
-        rate: the learning rate.
+        loss: what is trained. rate: the learning rate.
     """
 
     key: bytes
-    text: str
+    loss: Loss
     rate: float
 
 
@@ -65,11 +66,13 @@ class Schedule:
 @dataclass(frozen=True)
 class Measured:
     """What is known of a request: the metric of every seed, NaN where the network has diverged, after so many steps; or
-    why there is none. `slopes` are those of every seed as `Trainer` has them, where they were asked for and exist."""
+    why there is none. `first`: the fitness at the first rung, for one that has gone on after it. `slopes`: those of
+    every seed as `Trainer` has them, where they were asked for and exist."""
 
     steps: int
     metric: tuple[float, ...]
     reason: str = ""
+    first: float | None = None
     slopes: tuple[tuple[float, ...], ...] = ()
 
     @property
@@ -80,9 +83,14 @@ class Measured:
         return sum(0.0 if m != m else m for m in self.metric) / len(self.metric)
 
     @property
+    def worth(self) -> float:
+        """The fitness, and less than any where there is none: the metric of a task may be below 0."""
+        return -math.inf if self.fitness is None else self.fitness
+
+    @property
     def rank(self) -> tuple[int, float]:
         """The further, the better; then the fitter."""
-        return self.steps, -math.inf if self.fitness is None else self.fitness
+        return self.steps, self.worth
 
 
 def key_of(gradient_class: bytes, step_size: float, part: str) -> bytes:
@@ -102,6 +110,12 @@ class Ledger:
 
     `told` is called after every unit with what it was and gave; `stop` is asked between units, and ends the search by
     raising.
+
+    Attributes:
+        trainings: networks of all units so far, whether they have ended or not.
+        finished: of those that have. fresh: of those that have since this process drives.
+        units: how many of the last evaluation have ended, and all, while it is at work; else (0, 0).
+        begun: the keys of its requests that were not known.
     """
 
     def __init__(
@@ -109,10 +123,19 @@ class Ledger:
         stop: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self.study, self._executor, self._told, self._stop = study, executor, told, stop
+        self.workers = executor.capacity
         self._events = study.events()
         self._place = 0
         self._generation = 0
-        self.trainings = 0
+        self._written = len(self._events)
+        self.trainings = self.finished = self.fresh = 0
+        self.units = 0, 0
+        self.begun: frozenset[bytes] = frozenset()
+
+    @property
+    def replayed(self) -> tuple[int, int]:
+        """Events of the book that have come again, and all that it had when it was opened."""
+        return min(self._place, self._written), self._written
 
     @property
     def replaying(self) -> bool:
@@ -145,33 +168,35 @@ class Ledger:
         self._place += 1
 
     def evaluate(
-        self, purpose: str, requests: Sequence[Request], schedule: Schedule, candidates: Sequence[Candidate] = (),
-        note: dict[str, Any] | None = None,
+        self, purpose: str, requests: Sequence[Request], schedule: Schedule,
+        candidates: Callable[[], Sequence[Candidate]] = tuple, note: dict[str, Any] | None = None,
     ) -> list[Measured]:  # fmt: skip
         """What is known of each request in the end, having trained what nobody has trained before.
 
-        `candidates` and `note` are put on record with it.
+        `candidates`, which are called for if they are not in the book yet, and `note` are put on record with it.
         """
         payload = {"purpose": purpose, "requests": _digest(requests, schedule), **(note or {})}
         self._begin(payload, candidates, lambda: _units(self._missing(requests, schedule), schedule))
+        self.begun = frozenset()
         failed = self._work()
         alone = [request for request in requests if request.key.hex() in failed]
         if alone and schedule.steps and not purpose.endswith("alone"):
             # One of them spoils a unit; which one, they show when each has a unit of its own.
             alone = list({request.key: request for request in alone}.values())
             self._begin(
-                {"purpose": f"{purpose}, alone", "requests": _digest(alone, schedule)}, (),
+                {"purpose": f"{purpose}, alone", "requests": _digest(alone, schedule)}, tuple,
                 lambda: [_unit([request], schedule) for request in alone],
             )  # fmt: skip
             failed = self._work()
         return self._measured(requests, schedule, failed)
 
     def _begin(
-        self, payload: dict[str, Any], candidates: Sequence[Candidate], units: Callable[[], list[dict[str, Any]]]
-    ) -> None:
+        self, payload: dict[str, Any], candidates: Callable[[], Sequence[Candidate]],
+        units: Callable[[], list[dict[str, Any]]],
+    ) -> None:  # fmt: skip
         self._agree("ask", payload)
         if self._place == len(self._events):
-            self.study.begin(self._generation, payload, candidates, units())
+            self.study.begin(self._generation, payload, candidates(), units())
             self._events.append(Event(self._place + 1, "ask", payload))
         self._place += 1
         self._generation += 1
@@ -190,9 +215,14 @@ class Ledger:
         """Does the units of the last generation that are not done; why those of them failed that did, by key."""
         generation = self._generation - 1
         units = {unit.id: unit for unit in self.study.units(generation)}
-        self.trainings += sum(trainings_of(unit.payload) for unit in units.values())
-        if any(unit.state in ("queued", "leased") for unit in units.values()):
+        self.begun |= {bytes.fromhex(job["key"]) for unit in units.values() for job in unit.payload["jobs"]}
+        self.trainings += sum(map(_networks, units.values()))
+        ended = [unit for unit in units.values() if unit.state in ("done", "failed")]
+        self.finished += sum(map(_networks, ended))
+        if len(ended) < len(units):
+            self.units = len(ended), len(units)
             self._drain()
+            self.units = 0, 0
             units = {unit.id: unit for unit in self.study.units(generation)}
         return {job["key"]: u.reason for u in units.values() if u.state == "failed" for job in u.payload["jobs"]}
 
@@ -221,6 +251,9 @@ class Ledger:
             self.study.finish(unit.id, unit.attempt, _evaluations(unit, finished.result))
         else:
             self.study.fail(unit.id, unit.attempt, f"{finished.kind}: {finished.failure}", most_failures=1)
+        self.finished += _networks(unit)
+        self.fresh += _networks(unit)
+        self.units = self.units[0] + 1, self.units[1]
         self._told(unit, finished)
 
     def _measured(self, requests: Sequence[Request], schedule: Schedule, failed: dict[str, str]) -> list[Measured]:
@@ -233,10 +266,17 @@ class Ledger:
                 each = [known.get((key, seed)) for seed in schedule.seeds]
                 if all(e is not None for e in each):
                     metric = tuple(float("nan") if e is None or e.fitness is None else e.fitness for e in each)
-                    slopes = (_slopes(e) for e in each if e is not None)
-                    found[key] = Measured(steps, metric, slopes=tuple(s for s in slopes if s))
+                    slopes = tuple(s for e in each if e is not None and (s := _slopes(e)))
+                    before = found.get(key, Measured(0, (), "not trained"))
+                    first = before.fitness if before.first is None else before.first
+                    found[key] = Measured(steps, metric, first=first, slopes=slopes)
         lost = {key: Measured(0, (), failed.get(key.hex(), "not trained")) for key in keys if key not in found}
         return [(found | lost)[request.key] for request in requests]
+
+
+def _networks(unit: Unit) -> int:
+    """What a unit costs, in trainings without derivatives."""
+    return len(unit.payload["jobs"]) * len(unit.payload["seeds"]) * (SLOPES if unit.payload.get("slopes") else 1)
 
 
 def _units(missing: Sequence[Request], schedule: Schedule) -> list[dict[str, Any]]:
@@ -247,17 +287,15 @@ def _units(missing: Sequence[Request], schedule: Schedule) -> list[dict[str, Any
 
 
 def _unit(requests: Sequence[Request], schedule: Schedule) -> dict[str, Any]:
-    """The payload of a unit; see `Trainer`."""
+    """The payload of a unit; see `Trainer`. Those of this process are spared the reading of its texts."""
+    texts = [restated(request.loss) for request in requests]
+    for request, text in zip(requests, texts):
+        remember(text, request.loss)
     return {
-        "jobs": [{"key": r.key.hex(), "text": r.text, "rate": r.rate} for r in requests],
+        "jobs": [{"key": r.key.hex(), "text": text, "rate": r.rate} for r, text in zip(requests, texts)],
         "seeds": list(schedule.seeds), "steps": list(schedule.steps), "part": schedule.part, "keep": schedule.keep,
         **({"slopes": True} if schedule.slopes else {}),
     }  # fmt: skip
-
-
-def trainings_of(payload: Mapping[str, Any]) -> int:
-    """What a unit costs, in trainings without derivatives."""
-    return len(payload["jobs"]) * len(payload["seeds"]) * (SLOPES if payload.get("slopes") else 1)
 
 
 def _evaluations(unit: Unit, result: dict[str, Any]) -> list[Evaluation]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import platform
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +15,20 @@ import glo_dsl
 from glo_dsl.errors import GloError
 from glo_dsl.evolve.compare import welch
 from glo_dsl.evolve.config import Config, from_json
-from glo_dsl.evolve.driver import Progress, Search
+from glo_dsl.evolve.driver import Search
 from glo_dsl.evolve.evaluator import trainer_of
 from glo_dsl.evolve.executors.executor import Executor
 from glo_dsl.evolve.executors.named import executor_named
 from glo_dsl.evolve.ledger import Ledger
+from glo_dsl.evolve.progress import Progress
+from glo_dsl.evolve.report.page import REPORT, write_report
 from glo_dsl.evolve.space import Space
 from glo_dsl.evolve.store.records import Records
 from glo_dsl.evolve.store.study import Study
 from glo_dsl.evolve.tasks.named import task_named
 from glo_dsl.evolve.verify import Entry, Outcome
+from glo_dsl.evolve.writers.log import Log
+from glo_dsl.evolve.writers.named import check
 from glo_dsl.lang.loss import Param
 from glo_dsl.lang.restate import restated
 from glo_dsl.runtime.standalone import standalone
@@ -52,38 +58,65 @@ class Where:
         return executor_named(self.executor, self.workers, factory, self.time_limit, self.address)
 
 
-def begin(config: Config, directory: Path, where: Where, report: Report = lambda _: None) -> Outcome:
-    """Runs a search in a new study.
+def begin(
+    config: Config, directory: Path, where: Where, report: Report = lambda _: None, logs: Sequence[str] = ()
+) -> Outcome:
+    """Runs a search in a new study. `logs`: loggers that follow it, see `writers.named`.
 
     Raises:
-        GloError: the directory has a study, the configuration makes no sense, or nothing in the space trains.
+        GloError: the directory has a study, the configuration makes no sense, nothing in the space trains, or a logger
+            is not installed.
         KeyboardInterrupt: what was finished is in the study.
     """
+    check(logs)
     task = task_named(config.task, **config.task_options)  # a mistake is answered before anything is written
     Search(config, task, _NOWHERE)
     with where.begin(config) as executor, Study.create(directory, config.as_json()) as study:
-        return _run(config, study, executor, directory, report)
+        return _run(config, study, executor, directory, report, logs)
 
 
-def resume(directory: Path, where: Where, report: Report = lambda _: None) -> Outcome:
-    """Goes on with the search of a study, or tells again what it found.
+def resume(directory: Path, where: Where, report: Report = lambda _: None, logs: Sequence[str] = ()) -> Outcome:
+    """Goes on with the search of a study, or tells again what it found. `logs` get what they do not have.
 
     Raises:
-        GloError: there is no study, another process drives it, or this version would have another history.
+        GloError: there is no study, another process drives it, this version would have another history, or a logger is
+            not installed.
     """
+    check(logs)
     with Study.open(directory) as study:
         config = from_json(study.config())
         with where.begin(config) as executor:
-            return _run(config, study, executor, directory, report)
+            return _run(config, study, executor, directory, report, logs)
 
 
-def _run(config: Config, study: Study, executor: Executor, directory: Path, report: Report) -> Outcome:
+def _run(
+    config: Config, study: Study, executor: Executor, directory: Path, report: Report, logs: Sequence[str]
+) -> Outcome:
     study.take()
     task = task_named(config.task, **config.task_options)
-    search = Search(config, task, Ledger(study, executor), report)
-    outcome = search.run()
-    write(outcome, search, directory)
-    return outcome
+    with Log(logs, directory, config) as log:
+
+        def heard(step: Progress) -> None:
+            report(step)
+            log.show(step)
+
+        ledger = Ledger(study, executor, told=lambda *_: search.tell())
+        search = Search(config, task, ledger, heard)
+        study.note("search", about(search))
+        outcome = search.run()
+        ledger.record("result", result_of(outcome, search.space))
+        write(outcome, search, directory)
+        log.end(outcome, {name: (directory / name).read_text(encoding="utf-8") for name in ("best.glo", "front.glo")})
+    return replace(outcome, unreported=_reported(study, directory))
+
+
+def _reported(study: Study, directory: Path) -> str:
+    """Writes the page about the search; why there is none, or ""."""
+    try:
+        write_report(study, directory, directory / REPORT)
+    except GloError as error:
+        return f"{error.message}: {error.hint}" if error.hint else error.message
+    return ""
 
 
 class _Nowhere:
@@ -103,6 +136,29 @@ def text_of(entry: Entry, space: Space | None, name: str, remark: str = "") -> s
     comment = "".join(f"# {line}\n" for line in remark.splitlines())
     head, _, rest = restated(entry.loss).partition("(")
     return f"{comment}{head.split()[0]} {name}({rest}\n"
+
+
+def about(search: Search) -> dict[str, Any]:
+    """What a report wants to know of a search that its configuration does not say."""
+    return {
+        "metric": search.task.metric, "outputs": search.task.outputs, "baseline": restated(search.baseline),
+        "versions": {"glo-dsl": glo_dsl.__version__, "torch": version("torch"), "Python": platform.python_version()},
+    }  # fmt: skip
+
+
+def result_of(outcome: Outcome, space: Space | None) -> dict[str, Any]:
+    """What a search ended with, as its last event has it."""
+    entries = [(outcome.baseline, restated(outcome.baseline.loss))]
+    entries += [(e, text_of(e, space, e.loss.name)) for e in outcome.entries]
+    losses = [
+        {
+            "name": e.result.name, "text": text, "restated": restated(e.loss), "complexity": e.complexity,
+            "grid": [list(e.result.grid.rates), list(e.result.grid.accuracy)],
+            "test": list(e.result.accuracies), "diverged": e.result.diverged,
+        }
+        for e, text in entries
+    ]  # fmt: skip
+    return {"trainings": outcome.trainings, "in_all": outcome.in_all, "losses": losses}
 
 
 def write(outcome: Outcome, search: Search, directory: Path) -> None:
@@ -142,7 +198,7 @@ def _row(entry: Entry, baseline: Entry) -> dict[str, Any]:
     result = entry.result
     return {
         "name": result.name, "text": restated(entry.loss), "complexity": entry.complexity,
-        "learning_rate": result.grid.best, "grid": dict(zip(map(str, result.grid.rates), result.grid.accuracy)),
+        "learning_rate": result.grid.best, "grid": result.grid.written,
         "test": result.accuracies, "mean": result.mean, "standard_error": result.standard_error,
         "welch_p": None if entry is baseline else welch(baseline.result, result),
     }  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -32,9 +32,9 @@ class Finalist:
     genotype: Expr | None = None
 
 
-def tuned_of(search: Search, finalist: Finalist, rate: float) -> Finalist | None:
+def tuned_of(search: Search, finalist: Finalist, rate: float, done: Callable[[], None]) -> Finalist | None:
     """The finalist with tuned constants, a coefficient on every node if it has none of its own; None where nothing is
-    to be tuned, or nothing tuned can be trained."""
+    to be tuned, or nothing tuned can be trained. `done` is called after every generation."""
     loss, genotype = finalist.loss, finalist.genotype
     if genotype is not None and search.space is not None and loss.params == search.space.loss.params:
         (simple,) = simplify([genotype])
@@ -46,6 +46,7 @@ def tuned_of(search: Search, finalist: Finalist, rate: float) -> Finalist | None
     tuner = tuner_of(loss, tuning_of(search.config, len(loss.params)), [search.config.seed, len(loss.params)])
     while proposals := tuner.ask():
         tuner.tell(_judged(search, proposals, rate * unit))
+        done()
     best = replace(tuner.mean, params=tuple(replace(p, default=float(f"{p.default:.4g}")) for p in tuner.mean.params))
     verdict = search.peek(best)
     if verdict.reason is not None:

@@ -5,8 +5,11 @@ The four mutations and the crossover are those of GLO (Gonzalez & Miikkulainen 2
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import accumulate
 
 import numpy as np
 
@@ -54,9 +57,12 @@ class Vocabulary:
 
     def operators(self, arity: int | None = None) -> list[Op]:
         """The elementwise operators over reals that evolution may use, of one arity or all."""
+        return [op for op in self._operators if arity is None or op.arity == arity]
+
+    @cached_property
+    def _operators(self) -> list[Op]:
         named = OPS.values() if self.weights is None else [OPS[name] for name, _ in self.weights]
-        rows = [op for op in named if self.weight(op) > 0 and op.elementwise]
-        return [op for op in rows if arity is None or op.arity == arity]
+        return [op for op in named if self.weight(op) > 0 and op.elementwise]
 
     def weight(self, op: Op) -> float:
         """How often an operator is drawn, next to others."""
@@ -84,8 +90,14 @@ def random_leaf(words: Vocabulary, generator: np.random.Generator) -> Expr:
 
 
 def _draw(weights: Sequence[float], generator: np.random.Generator) -> int:
-    shares = np.asarray(weights) / np.sum(weights)
-    return int(generator.choice(len(shares), p=shares))
+    return bisect_right(_cumulative(tuple(weights)), generator.random())
+
+
+@lru_cache(maxsize=256)
+def _cumulative(weights: tuple[float, ...]) -> list[float]:
+    """Sums of the weights from the first on, as shares of all."""
+    sums = list(accumulate(weights))
+    return [s / sums[-1] for s in sums]
 
 
 def paths(root: Expr) -> list[Path]:

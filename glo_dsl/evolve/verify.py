@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from glo_dsl.errors import GloError
 from glo_dsl.evolve.compare import Grid, Result
 from glo_dsl.evolve.ledger import Schedule
+from glo_dsl.evolve.progress import CONFIRMING, CONSTANTS, FRESH, LEADERS, RATES
 from glo_dsl.evolve.rates import grid_of
 from glo_dsl.evolve.tuning import Finalist, tuned_of
 from glo_dsl.ir.expr import Expr
@@ -41,6 +42,7 @@ class Outcome:
             first; test data have ordered nothing.
         trainings: networks that the strategy trained. in_all: with those of the report.
         counts: what became of the proposals.
+        unreported: why no page about the search was written, or "".
     """
 
     baseline: Entry
@@ -48,34 +50,56 @@ class Outcome:
     trainings: int
     in_all: int
     counts: tuple[tuple[str, int], ...]
+    unreported: str = ""
 
 
 def verified(search: Search, leaders: Sequence[Finalist]) -> Outcome:
     """The report on a search whose strategy has come to its end."""
     trainings = search.ledger.trainings
-    search.say("second look at the leaders")
+    search.say(LEADERS)
     finalists = _second_look(search, leaders)
-    search.say("learning rates of the finalists")
     baseline = Finalist(search.baseline, search.peek(search.baseline), search.task.recipe.rate, 0)
-    with_rates = [(f, _grid(search, f)) for f in (baseline, *finalists)]
-    if search.config.tune_generations:
-        search.say("constants of the finalists")
-        tuned = [t for f, grid in with_rates[1:] if (t := tuned_of(search, f, grid.best)) is not None]
-        with_rates += [(f, _grid(search, f)) for f in tuned]
-    search.say("validation once more, on many seeds")
+    with_rates = _with_rates(search, (baseline, *finalists), _Steps(search, RATES, 1 + len(finalists)))
+    if generations := search.config.tune_generations:
+        steps = _Steps(search, CONSTANTS, (1 + generations) * len(finalists))
+        tuned = [tuned_of(search, finalist, grid.best, steps.done) for finalist, grid in with_rates[1:]]
+        with_rates += _with_rates(search, [t for t in tuned if t is not None], steps)
+    search.say(CONFIRMING)
     confirmed = _confirmed(search, with_rates[1:])
     places = sorted(range(len(confirmed)), key=lambda n: (-confirmed[n], with_rates[1 + n][0].complexity, n))
     order = [with_rates[0], *(with_rates[1 + n] for n in places)]
-    search.say("fresh seeds on test data")
-    first, *rest = [Entry(f.loss, f.complexity, _fresh(search, f, grid), f.genotype) for f, grid in order]
-    return Outcome(first, tuple(rest), trainings, search.ledger.trainings, tuple(search.counts.items()))
+    steps, entries = _Steps(search, FRESH, len(order)), []
+    for f, grid in order:
+        entries.append(Entry(f.loss, f.complexity, _fresh(search, f, grid), f.genotype))
+        steps.done()
+    return Outcome(entries[0], tuple(entries[1:]), trainings, search.ledger.trainings, tuple(search.counts.items()))
+
+
+class _Steps:
+    """Reports a stage step by step."""
+
+    def __init__(self, search: Search, stage: str, total: int) -> None:
+        self._search, self._stage, self._total, self._done = search, stage, total, 0
+        search.say(stage, 0, total)
+
+    def done(self) -> None:
+        self._done += 1
+        self._search.say(self._stage, self._done, self._total)
+
+
+def _with_rates(search: Search, finalists: Sequence[Finalist], steps: _Steps) -> list[tuple[Finalist, Grid]]:
+    found = []
+    for finalist in finalists:
+        found.append((finalist, _grid(search, finalist)))
+        steps.done()
+    return found
 
 
 def _second_look(search: Search, leaders: Sequence[Finalist]) -> list[Finalist]:
     """The best on other seeds; of equals the smaller."""
     schedule = Schedule(search.config.seeds("leader"), search.steps[-1:])
     requests = [search.request(f.loss, f.verdict, f.rate) for f in leaders]
-    fitness = [m.fitness or 0.0 for m in search.ledger.evaluate("leaders", requests, schedule)]
+    fitness = [m.worth for m in search.ledger.evaluate("leaders", requests, schedule)]
     order = sorted(range(len(leaders)), key=lambda n: (-fitness[n], leaders[n].complexity, n))
     return [replace(leaders[n], loss=replace(leaders[n].loss, name=f"found{k}"))
             for k, n in enumerate(order[: search.config.finalists])]  # fmt: skip
@@ -85,7 +109,7 @@ def _grid(search: Search, finalist: Finalist) -> Grid:
     def judge(rates: Sequence[float]) -> list[float]:
         requests = [search.request(finalist.loss, finalist.verdict, rate) for rate in rates]
         schedule = Schedule(search.config.seeds("rate"), search.steps[-1:])
-        return [m.fitness or 0.0 for m in search.ledger.evaluate("rates", requests, schedule)]
+        return [m.worth for m in search.ledger.evaluate("rates", requests, schedule)]
 
     return grid_of(judge, finalist.rate)
 
@@ -95,7 +119,7 @@ def _confirmed(search: Search, entries: Sequence[tuple[Finalist, Grid]]) -> list
     diverges is not seen by ten."""
     schedule = Schedule(search.config.seeds("confirm"), search.steps[-1:])
     requests = [search.request(f.loss, f.verdict, grid.best) for f, grid in entries]
-    return [m.fitness or 0.0 for m in search.ledger.evaluate("confirm", requests, schedule)]
+    return [m.worth for m in search.ledger.evaluate("confirm", requests, schedule)]
 
 
 def _fresh(search: Search, finalist: Finalist, grid: Grid) -> Result:
@@ -104,4 +128,5 @@ def _fresh(search: Search, finalist: Finalist, grid: Grid) -> Result:
     (measured,) = search.ledger.evaluate("test", [request], schedule)
     if measured.reason:
         raise GloError(f"{finalist.loss.name} could not be trained on fresh seeds: {measured.reason}")
-    return Result(finalist.loss.name, grid, tuple(0.0 if m != m else m for m in measured.metric))
+    fitness = tuple(0.0 if m != m else m for m in measured.metric)
+    return Result(finalist.loss.name, grid, fitness, sum(m != m for m in measured.metric))

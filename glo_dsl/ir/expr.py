@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from typing import TypeVar, cast
 from weakref import WeakValueDictionary
 
@@ -14,11 +15,13 @@ from glo_dsl.ir.types import ANY, POSITION_TYPE, TRUTH, UNIFORM, Interval, Type,
 
 
 class Expr:
-    """A node. `digest` depends on structure alone: it is the same in every process and orders nodes for printing."""
+    """A node. `digest` depends on structure alone: it is the same in every process and orders nodes for printing.
+    `size` is that of the tree, see the function of this name."""
 
-    __slots__ = ("__weakref__", "digest", "type")
+    __slots__ = ("__weakref__", "digest", "size", "type")
     type: Type
     digest: bytes
+    size: int
 
     @property
     def args(self) -> tuple[Expr, ...]:
@@ -93,6 +96,7 @@ def _fact(part: object) -> object:
 
 
 def _intern(key: tuple[object, ...], node: Node) -> Node:
+    node.size = 1 + sum(arg.size for arg in node.args)
     node.digest = hashlib.blake2b(repr([_fact(part) for part in key]).encode(), digest_size=8).digest()
     return cast(Node, _nodes.setdefault(key, node))
 
@@ -124,6 +128,11 @@ def var(name: str, type: Type, domain: Interval = ANY, simplex: bool = False) ->
     return cast(Var, found)
 
 
+@cache
+def _result(op: Op, args: tuple[Type, ...]) -> Type:
+    return op.result(args)
+
+
 def apply(op: Op | str, *args: Expr) -> Apply:
     """`op` applied to `args`.
 
@@ -135,7 +144,7 @@ def apply(op: Op | str, *args: Expr) -> Apply:
     found = _nodes.get(key)
     if found is None:
         node = Apply()
-        node.op, node._args, node.type = op, args, op.result(tuple(a.type for a in args))
+        node.op, node._args, node.type = op, args, _result(op, tuple(a.type for a in args))
         found = _intern(key, node)
     return cast(Apply, found)
 
@@ -231,10 +240,7 @@ def holes(roots: Iterable[Expr]) -> list[Hole]:
 
 def size(root: Expr) -> int:
     """Number of nodes of the tree, shared nodes counted as often as they occur."""
-    counts: dict[Expr, int] = {}
-    for node in walk((root,)):
-        counts[node] = 1 + sum(counts[a] for a in node.args)
-    return counts[root]
+    return root.size
 
 
 def ranges(roots: Iterable[Expr], known: Mapping[Expr, Interval] | None = None) -> dict[Expr, Interval]:

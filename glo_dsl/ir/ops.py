@@ -34,6 +34,8 @@ class Op:
         vjp: one text per argument; "" where no derivative exists (conditions, class indices), UNKNOWN where the table
             has no operator to say it with.
         triton, c, torch: spelling with {0} {1} {2} for the arguments; "" where `define` replaces the operator.
+        arrays: likewise in jax.numpy and NumPy, for exports: {np} is the module, `special` its SciPy functions.
+        sympy: likewise in SymPy; what is over classes is given as a list.
         numpy: the reference meaning on float64 arrays, class axis last; None where `define` gives it.
         shape: how the axes of the result follow from those of the arguments, see `Op.result`.
         define: the operator in terms of others; the kernel targets see only this.
@@ -64,6 +66,8 @@ class Op:
     numpy: Callable[..., Any] | None
     shape: str = "elementwise"
     define: str = ""
+    arrays: str = ""
+    sympy: str = ""
     unvaried: str = ""
     word: str = ""
     notation: tuple[str, int] | None = None

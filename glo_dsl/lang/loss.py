@@ -100,6 +100,12 @@ class Loss:
         return tuple(holes((self.expr,)))
 
     @property
+    def whole_text(self) -> str:
+        """The file, where the loss is alone in it, for it may call definitions there; else its own text."""
+        file = self.source.text
+        return file.strip() if file.count("\nloss ") + file.startswith("loss ") == 1 else self.text
+
+    @property
     def defaults(self) -> dict[str, float]:
         return {param.name: param.default for param in self.params}
 

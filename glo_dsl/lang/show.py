@@ -24,7 +24,7 @@ def show(expr: Expr) -> str:
     text: dict[Expr, tuple[str, int]] = {}
     shared = _shared(expr) if size(expr) > LARGE else set()
     bindings: list[str] = []
-    taken = {node.name for node in walk((expr,)) if isinstance(node, Var)}
+    taken = {node.name for node in walk((expr,)) if isinstance(node, Var)} if shared else set()
     for node in walk((expr,)):
         text[node] = _text(node, text)
         if node in shared and node is not expr:

@@ -12,11 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from glo_dsl.ir.expr import Apply, Const, Expr, apply, const, rebuild, walk
+from glo_dsl.ir.expr import Apply, Const, Expr, apply, const, walk
+from glo_dsl.passes.late import late_sums
 from glo_dsl.passes.levels import level
 from glo_dsl.passes.magnitudes import FINITE
-from glo_dsl.passes.online import online
-from glo_dsl.passes.simplify import family, rewrite
 
 Product = tuple[Expr, Expr]
 """What does not vary over classes and is late, and what does and is not."""
@@ -36,14 +35,7 @@ def factored(roots: Iterable[Expr]) -> tuple[Expr, ...]:
     >>> print(show(factored(late)[0]))
     -(sum(z * exp(z)) * (1 / sum(z)))
     """
-    roots = tuple(roots)
-    early = online(roots)
-    done: dict[Expr, Expr] = {}
-    for node in walk(roots):
-        done[node] = rebuild(node, tuple(done[a] for a in node.args))
-        if isinstance(node, Apply) and node.op.name == "sum" and early.waits(node):
-            done[node] = _apart(done[node].args[0]) or done[node]
-    return rewrite((done[root] for root in roots), family("IDENTITIES", "LOWERED", "WALKED"))
+    return late_sums(roots, _apart)
 
 
 def _apart(terms: Expr) -> Expr | None:

@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from glo_dsl.ir.expr import Apply, Expr, rebuild, walk
+from glo_dsl.ir.ops import Op
 from glo_dsl.passes.simplify import at, family, rewrite
 from glo_dsl.passes.templates import define
+
+
+def spelled(root: Expr, spelling: Callable[[Op], str]) -> Expr:
+    """`root` in operators that a target has a spelling for, the others by their definitions.
+
+    >>> from glo_dsl.lang.elaborate import parse_expression
+    >>> from glo_dsl.lang.show import show
+    >>> from glo_dsl.ir.expr import var
+    >>> from glo_dsl.ir.types import REAL_ROW
+    >>> mean = parse_expression("mean(exp(z))", {"z": var("z", REAL_ROW)})
+    >>> show(spelled(mean, lambda op: op.sympy))
+    'sum(exp(z)) / C'
+    """
+    done: dict[Expr, Expr] = {}
+    for node in walk((root,)):
+        args = tuple(done[a] for a in node.args)
+        if isinstance(node, Apply) and not spelling(node.op):
+            done[node] = define(node.op, args)
+        else:
+            done[node] = rebuild(node, args)
+    return done[root]
 
 
 def lower(roots: Iterable[Expr]) -> tuple[Expr, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,10 +42,49 @@ class Rule:
 
         `ranges` answers for every node below `node`.
         """
-        for binding in _matches(self.left, node, {}):
+        for binding in matches(self.left, node, {}):
             if all(holds(condition, binding, ranges) for condition in self.conditions):
                 return substitute((self.right,), {LETTERS[name]: value for name, value in binding.items()})[0]
         return None
+
+
+class Rules:
+    """Rules in their order, and which of them a node may be the left side of, by what its arguments are."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = rules
+        self._literals = {arg for rule in rules for arg in rule.left.args if isinstance(arg, Const)}
+        self._found: dict[tuple[object, ...], tuple[Rule, ...]] = {}
+
+    def of(self, node: Apply) -> tuple[Rule, ...]:
+        """Those whose left side has the operator of the node, and the operators and literals that it wants below."""
+        heads = tuple(self._head(arg) for arg in node.args)
+        found = self._found.get((node.op, *heads))
+        if found is None:
+            orders = [heads, heads[::-1]] if node.op.commutes else [heads]
+            found = tuple(
+                rule for rule in self._rules
+                if rule.left.op is node.op and any(all(map(_may_be, rule.left.args, order)) for order in orders)
+            )  # fmt: skip
+            self._found[node.op, *heads] = found
+        return found
+
+    def _head(self, node: Expr) -> object:
+        """What patterns look at first: an operator, a literal that is in one, `Const` for others, None for the rest."""
+        if isinstance(node, Apply):
+            return node.op
+        if isinstance(node, Const):
+            return node if node in self._literals else Const
+        return node if node is CLASSES else None
+
+
+def _may_be(pattern: Expr, head: object) -> bool:
+    """Whether a node with this head may match."""
+    if isinstance(pattern, Apply):
+        return head is pattern.op
+    if isinstance(pattern, Var) and pattern is not CLASSES:
+        return pattern.name not in "nm" or head is Const or isinstance(head, Const)
+    return head is pattern
 
 
 def parse_rules(text: str) -> tuple[Rule, ...]:
@@ -73,7 +112,7 @@ def _stands_for(letter: str, node: Expr) -> bool:
     return node.type.kind == LETTERS[letter].type.kind
 
 
-def _matches(pattern: Expr, node: Expr, binding: Binding) -> Iterator[Binding]:
+def matches(pattern: Expr, node: Expr, binding: Binding) -> Iterator[Binding]:
     """Every way to read `node` as `pattern`, both orders of a commutative operator included."""
     if isinstance(pattern, Var) and pattern is not CLASSES:
         bound = binding.get(pattern.name)
@@ -92,7 +131,7 @@ def _match_arguments(patterns: tuple[Expr, ...], nodes: tuple[Expr, ...], bindin
     if not patterns:
         yield binding
         return
-    for first in _matches(patterns[0], nodes[0], binding):
+    for first in matches(patterns[0], nodes[0], binding):
         yield from _match_arguments(patterns[1:], nodes[1:], first)
 
 

@@ -60,7 +60,11 @@ def compile_program(loss: Loss, wrt: Iterable[str], walked: bool = False) -> Pro
 
     `walked`: with its form for targets that read a row in every pass.
     """
-    derived = derive(loss, wrt)
+    return program_of(loss, derive(loss, wrt), walked)
+
+
+def program_of(loss: Loss, derived: Derived, walked: bool = False) -> Program:
+    """The same of what has been derived already."""
     value, *lowered = lower((derived.value, *derived.gradients.values()))
     gradients = dict(zip(derived.gradients, lowered, strict=True))
     program = schedule(loss, value, gradients)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from glo_dsl.ir.expr import CLASSES, Apply, Const, Expr, apply, const, rebuild, walk
-from glo_dsl.passes.online import is_exponent, online
-from glo_dsl.passes.simplify import family, rewrite
+from glo_dsl.ir.expr import CLASSES, Apply, Const, Expr, apply, const, walk
+from glo_dsl.passes.late import late_sums
+from glo_dsl.passes.online import is_exponent
 
 HIGHEST = 4
 """The highest that is summed: float32 holds 1 / sum(exp(a - max(a))) to this power of any row below 1e9 classes."""
@@ -33,14 +33,7 @@ def powers(roots: Iterable[Expr]) -> tuple[Expr, ...]:
     >>> max(online(late).levels.values()), max(online(powers(late)).levels.values())
     (2, 1)
     """
-    roots = tuple(roots)
-    early = online(roots)
-    done: dict[Expr, Expr] = {}
-    for node in walk(roots):
-        done[node] = rebuild(node, tuple(done[a] for a in node.args))
-        if isinstance(node, Apply) and node.op.name == "sum" and early.waits(node):
-            done[node] = _multiplied_out(done[node].args[0]) or done[node]
-    return rewrite((done[root] for root in roots), family("IDENTITIES", "LOWERED", "WALKED"))
+    return late_sums(roots, _multiplied_out)
 
 
 def _multiplied_out(terms: Expr) -> Expr | None:

@@ -11,20 +11,16 @@ from glo_dsl.errors import GloError
 from glo_dsl.ir.expr import POSITION, Apply, Const, Expr, Hole, Var, apply, const, learn_ranges, rebuild, truth, walk
 from glo_dsl.ir.types import Interval
 from glo_dsl.passes import rules
-from glo_dsl.passes.match import Rule, parse_rules
+from glo_dsl.passes.match import Rules, parse_rules
 
 STEPS_PER_NODE = 400
 """Rewrites allowed per node of the input before the rules are declared to be going in circles."""
 
 
 @cache
-def family(*names: str) -> dict[str, tuple[Rule, ...]]:
-    """The rules of the named tables, by the operator at the root of their left side."""
-    found: dict[str, list[Rule]] = {}
-    for name in names:
-        for rule in parse_rules(getattr(rules, name)):
-            found.setdefault(rule.left.op.name, []).append(rule)
-    return {op: tuple(group) for op, group in found.items()}
+def family(*names: str) -> Rules:
+    """The rules of the named tables."""
+    return Rules([rule for name in names for rule in parse_rules(getattr(rules, name))])
 
 
 def simplify(roots: Iterable[Expr]) -> tuple[Expr, ...]:
@@ -41,7 +37,7 @@ def simplify(roots: Iterable[Expr]) -> tuple[Expr, ...]:
     return rewrite(roots, family("IDENTITIES", "STABILITY", "CHEAPNESS"))
 
 
-def rewrite(roots: Iterable[Expr], table: dict[str, tuple[Rule, ...]]) -> tuple[Expr, ...]:
+def rewrite(roots: Iterable[Expr], table: Rules) -> tuple[Expr, ...]:
     """`roots` with every rule of `table` applied until none applies.
 
     Each distinct node is brought to normal form once, arguments first; what a rule produces is taken up again.
@@ -79,9 +75,7 @@ def rewrite(roots: Iterable[Expr], table: dict[str, tuple[Rule, ...]]) -> tuple[
     return tuple(done[root] for root in roots)
 
 
-def _successor(
-    node: Expr, done: dict[Expr, Expr], table: dict[str, tuple[Rule, ...]], known: dict[Expr, Interval]
-) -> Expr:
+def _successor(node: Expr, done: dict[Expr, Expr], table: Rules, known: dict[Expr, Interval]) -> Expr:
     """The next form of a node whose arguments are done, or the node itself when it is final."""
     rebuilt = rebuild(node, tuple(done[arg] for arg in node.args))
     if rebuilt is not node:
@@ -91,7 +85,7 @@ def _successor(
     folded = _fold(node) or _ordered(node) or _gathered(node)
     if folded is not None:
         return folded
-    for rule in table.get(node.op.name, ()):
+    for rule in table.of(node):
         if rule.conditions:
             _learn_ranges(node, known)
         found = rule.rewrite(node, known)

@@ -14,10 +14,11 @@ from glo_codegen.program import Program
 from glo_dsl.ir.expr import POSITION, Apply, Expr, Var, apply, const, rebuild, truth, walk
 from glo_dsl.lang.loss import Loss
 from glo_dsl.passes.factors import factored
+from glo_dsl.passes.late import late_sums
 from glo_dsl.passes.online import is_exponent, online
 from glo_dsl.passes.powers import powers
 from glo_dsl.passes.schedule import schedule
-from glo_dsl.passes.simplify import at, family, rewrite
+from glo_dsl.passes.simplify import at
 
 
 def walked_program(loss: Loss, value: Expr, gradients: Mapping[Var, Expr], program: Program) -> Program | None:
@@ -52,14 +53,7 @@ def split(roots: Iterable[Expr]) -> tuple[Expr, ...]:
     >>> print(show(split(late)[0]))
     square(1 / (1 + sum(p))) * sum(if @position == t then 0 else square(p)) + square(-1 + 1 / (1 + sum(p)) * p[t])
     """
-    roots = tuple(roots)
-    early = online(roots)
-    done: dict[Expr, Expr] = {}
-    for node in walk(roots):
-        done[node] = rebuild(node, tuple(done[a] for a in node.args))
-        if isinstance(node, Apply) and node.op.name == "sum" and early.waits(node):
-            done[node] = _without_target(done[node].args[0]) or done[node]
-    return rewrite((done[root] for root in roots), family("IDENTITIES", "LOWERED", "WALKED"))
+    return late_sums(roots, _without_target)
 
 
 def _without_target(terms: Expr) -> Expr | None:

@@ -66,9 +66,7 @@ def _head(loss: Loss, version: str) -> str:
         "# Its source:",
         "#",
     ]
-    alone = loss.source.text.count("\nloss ") + loss.source.text.startswith("loss ") == 1
-    source = loss.source.text.strip() if alone else loss.text  # with the definitions that the loss calls, if it can be
-    return "\n".join([*lines, *comment(source, "#    ")]) + "\n"
+    return "\n".join([*lines, *comment(loss.whole_text, "#    ")]) + "\n"
 
 
 def _section(title: str, text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,10 @@ from pathlib import Path
 import pytest
 
 from glo_dsl.cli.main import main
+from glo_dsl.errors import GloError
+from glo_dsl.evolve.session import front_of
+from glo_dsl.evolve.store.records import Records
+from glo_dsl.evolve.store.study import Study
 from tests.cli.conftest import Run
 
 SPACE = Path(__file__).parents[2] / "examples" / "glo.glo"
@@ -42,7 +47,9 @@ def test_search_writes_a_loss_its_kernel_and_a_table(installed: Run, tmp_path: P
     assert told.returncode == 0 and best.read_text().strip() in told.stdout.decode()
 
 
-def test_ctrl_c_leaves_a_study_to_go_on_with(installed: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_leaves_a_study_to_go_on_with(times: int, tmp_path: Path) -> None:
+    """Also a second one while it winds down."""
     glo = Path(sys.executable).with_name("glo")
     command = [str(glo), "search", str(SPACE), *map(str, SMALL), "--set", "population=40", "--trainings", "500"]
     running = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ)
@@ -51,11 +58,40 @@ def test_ctrl_c_leaves_a_study_to_go_on_with(installed: Run, tmp_path: Path) -> 
             break
         time.sleep(0.1)
     time.sleep(1)
-    running.send_signal(signal.SIGINT)
+    for _ in range(times):
+        running.send_signal(signal.SIGINT)
+        time.sleep(0.05)
     _, error = running.communicate(timeout=60)
     assert running.returncode == 1 and "glo resume found" in error.decode(), error.decode()
-    unfinished = installed("glo", "front", "found")
-    assert unfinished.returncode == 1 and "has not come to its end" in unfinished.stderr.decode()
+    assert "Traceback" not in error.decode()
+    with Records.open(tmp_path / "found") as records:
+        records.check()
+    with Study.open(tmp_path / "found") as study:  # nobody has it any more
+        study.take()
+    with pytest.raises(GloError, match="has not come to its end"):
+        front_of(tmp_path / "found")
+
+
+def test_progress_goes_to_standard_error_and_quiet_is_quiet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["glo", "search", str(SPACE), *map(str, SMALL)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    loud = capsys.readouterr()
+    stages = ["1/6 searching", "2/6 second look at the leaders", "3/6 learning rates of the finalists"]
+    assert stopped.value.code == 0 and loud.err.splitlines()[:3] == stages
+    assert "Welch p" in loud.out and "Written to found" in loud.out
+    monkeypatch.setattr(sys, "argv", ["glo", "resume", "found", "--quiet"])
+    with pytest.raises(SystemExit):
+        main()
+    quiet = capsys.readouterr()
+    assert quiet.err == "" and "Welch p" in quiet.out and "Written to" not in quiet.out and "loss best" not in quiet.out
+    monkeypatch.setattr(sys, "argv", ["glo", "resume", "found"])
+    with pytest.raises(SystemExit):
+        main()
+    assert re.fullmatch(r"going over what the study has: \d+ events\n(6/6 .*\n)?", capsys.readouterr().err)
 
 
 def test_constants_are_tuned_from_a_toml_file(installed: Run, tmp_path: Path) -> None:
@@ -80,6 +116,8 @@ def test_constants_are_tuned_from_a_toml_file(installed: Run, tmp_path: Path) ->
         ("search", (SPACE, "--set", "populaton=3"), "did you mean population?"),
         ("search", (SPACE, "--set", "population"), "write name=value"),
         ("search", (SPACE, "--set", "keep=2"), "keep is 2"),
+        ("search", (SPACE, "--log", "tensorbord"), "did you mean tensorboard?"),
+        ("resume", ("nowhere", "--log", "wand"), "did you mean wandb?"),
         ("search", (SPACE, "--config", "bad.toml"), "is no TOML"),
         ("search", (SPACE, "--executor", "cluster"), "no executor cluster"),
         ("tune", ("full.glo",), "has no constants to tune"),

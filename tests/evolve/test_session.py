@@ -18,9 +18,9 @@ import pytest
 
 import glo_dsl as glo
 from glo_dsl.evolve.config import Config, configured
-from glo_dsl.evolve.driver import Progress
 from glo_dsl.evolve.evaluator import Trainer
 from glo_dsl.evolve.ledger import SLOPES
+from glo_dsl.evolve.progress import Progress
 from glo_dsl.evolve.session import Where, begin, front_of, resume
 from glo_dsl.evolve.store.records import Records
 from glo_dsl.evolve.store.study import Study
@@ -111,32 +111,53 @@ from glo_dsl.evolve.session import Where, begin, resume
 from tests.evolve.conftest import small
 directory = Path(sys.argv[1])
 try:
-    resume(directory, Where(workers=1))
+    resume(directory, Where(sys.argv[2], 1))
 except GloError as error:
     if "there is no" not in str(error):
         raise
-    begin(small(), directory, Where(workers=1))
+    begin(small(), directory, Where(sys.argv[2], 1))
 """
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])}
 
 
 def test_a_killed_search_loses_nothing_and_comes_to_the_same(whole: Path, tmp_path: Path) -> None:
     """kill -9 at moments that nobody chose; `GLO_KILLS` sets how many, for the long profile."""
-    directory, chance = tmp_path / "study", random.Random(0)
-    command = [sys.executable, "-c", DRIVER, str(directory)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])}
-    for _ in range(int(os.environ.get("GLO_KILLS", "3"))):
-        driver = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        _wait_for_work(directory, driver)
-        time.sleep(chance.random())
-        before = _evaluations(directory)
-        driver.send_signal(signal.SIGKILL)
-        driver.wait()
+    chance, kills, studies = random.Random(0), int(os.environ.get("GLO_KILLS", "3")), 0
+    while kills > 0:
+        directory = tmp_path / f"study{studies}"
+        kills -= _driven_to_its_end(directory, kills, chance)
+        assert story(directory) == story(whole) and results(directory) == results(whole)
+        studies += 1
+
+
+def _driven_to_its_end(directory: Path, kills: int, chance: random.Random) -> int:
+    """How often the search was killed on its way: its driver, every fourth time a worker of it."""
+    done = 0
+    while True:
+        worker = done % 4 == 3
+        command = [sys.executable, "-c", DRIVER, str(directory), "processes" if worker else "in-process"]
+        driver = subprocess.Popen(
+            command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        if done < kills:
+            _wait_for_work(directory, driver)
+            time.sleep(chance.random() * (4 if worker else 1))
+            before = _evaluations(directory)
+            with contextlib.suppress(ProcessLookupError):  # it has come to its end by itself
+                os.kill(chance.choice(_children(driver.pid) or [driver.pid]) if worker else driver.pid, signal.SIGKILL)
+            done += 1
+        _, error = driver.communicate(timeout=300)
         assert before <= _evaluations(directory)  # what was stored once is there
-        if (directory / "summary.json").exists():
-            break
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert story(directory) == story(whole) and results(directory) == results(whole)
+        if driver.returncode == 0:
+            return done
+        assert driver.returncode == -signal.SIGKILL, error
+
+
+def _children(process: int) -> list[int]:
+    try:
+        return [int(n) for n in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 def _wait_for_work(directory: Path, driver: subprocess.Popen[bytes]) -> None:

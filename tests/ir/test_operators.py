@@ -86,6 +86,8 @@ def test_is_spelled_everywhere_or_defined(op: Op) -> None:
     assert op.torch and op.about
     assert bool(op.define) == (not op.triton) or op.shape == "gather"
     assert bool(op.triton) == bool(op.c)
+    assert op.arrays or op.define, "exports to JAX and NumPy"
+    assert op.sympy or op.define, "exports to SymPy"
     assert op.numpy is not None or op.define
     assert len(op.vjp) == op.arity and len(op.draws()) == op.arity
     assert op.smooth in ("smooth", "kink", "jump") and op.cost > 0

@@ -24,7 +24,6 @@ from glo_dsl.lang.loss import Loss
 from glo_dsl.passes.diff import gradients
 from glo_dsl.passes.pipeline import compile_program, derive, differentiable
 from glo_dsl.passes.simplify import simplify
-from glo_dsl.runtime import build_c
 from glo_dsl.runtime.c_kernel import build
 from glo_dsl.verify.oracle import noisy, oracle, wrong
 from glo_dsl.verify.strategies import arrays_for, losses, parameters_for
@@ -91,14 +90,6 @@ def check(case: Case, value: Tensor, found: dict[str, Tensor]) -> int:
         assert not bad.any(), f"{name} of {case.loss.text}\n{case.inputs} {case.params}\n{mine} is not {expected}"
         compared += int(torch.isfinite(expected).sum())
     return compared
-
-
-@pytest.fixture
-def quick_builds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Builds without optimisation, which takes a sixth of the time; what is printed is the same. Not at night."""
-    if settings().max_examples < 1000:
-        assert "-O2" in build_c.FULL
-        monkeypatch.setattr(build_c, "FULL", ("-O0",))
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))

@@ -43,9 +43,9 @@ def test_the_library(name: str) -> None:
         found, single, truth = interpreted(loss, inputs, wrt).double(), eager[wrt].double(), want[wrt]
         size = float(truth.nan_to_num(0, 0, 0).abs().clamp(max=1e30).max())
         near = {"rtol": 2e-4, "atol": 2e-4 * size + 1e-30, "equal_nan": True}
-        fair = torch.isclose(single, truth, **near)  # elsewhere float32 itself is at its end
-        assert fair.double().mean() > 0.4
-        torch.testing.assert_close(found[fair], truth[fair], **near)
+        # Where float32 itself is at its end, PyTorch's is wrong in the same way.
+        right = torch.isclose(found, truth, **near) | torch.isclose(found, single, **near)
+        assert right.all(), f"{found[~right]} is neither {truth[~right]} nor {single[~right]}"
 
 
 @settings(max_examples=40)

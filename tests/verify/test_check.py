@@ -11,7 +11,6 @@ import pytest
 
 import glo_dsl as glo
 from glo_dsl.lang.loss import Loss
-from glo_dsl.runtime import build_c
 from glo_dsl.verify.check import check_loss, check_losses
 from glo_dsl.verify.claims import _comparisons_in
 from glo_dsl.verify.report import Failure, Report
@@ -99,8 +98,7 @@ def test_the_examples_of_a_loss_are_places_to_compare_its_gradients_at() -> None
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_the_examples_folder_is_right(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build_c, "FULL", ("-O0",))
+def test_the_examples_folder_is_right(path: Path, quick_builds: None) -> None:
     for report in check_losses(list(glo.load(path).values()), examples=8):
         assert report.ok, report
         assert report.skipped or report.compared > report.rows / 2

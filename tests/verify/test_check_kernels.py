@@ -12,7 +12,6 @@ import torch
 
 import glo_dsl as glo
 from glo_dsl.lang.loss import Loss
-from glo_dsl.runtime import build_c
 from glo_dsl.runtime.c_kernel import CKernel
 from glo_dsl.verify.check import check_loss
 from glo_dsl.verify.report import Failure
@@ -21,9 +20,7 @@ from tests.verify.planting import column, rule
 EXAMPLES = 8
 
 
-@pytest.fixture(autouse=True)
-def quick_builds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build_c, "FULL", ("-O0",))
+pytestmark = pytest.mark.usefixtures("quick_builds")
 
 
 def only(text: str) -> Loss:

@@ -76,6 +76,11 @@ class Records:
             found = read_meta(db, "config")
         return found if isinstance(found, dict) else {}
 
+    def noted(self, key: str) -> object:
+        """What is noted under a key, or None."""
+        with self._database.snapshot() as db:
+            return read_meta(db, key)
+
     def driver(self) -> Driver:
         """Who drives it, or did last."""
         with self._database.snapshot() as db:

@@ -23,6 +23,9 @@ from glo_dsl.evolve.store.schema import MIGRATIONS, migrate, version, write_meta
 MOST_FAILURES = 3
 """A unit that has gone wrong so often is given up."""
 
+OWN = frozenset({"schema", "config", "glo_dsl", "driver"})
+"""What stands in `meta` besides notes."""
+
 LEASE = 60.0
 """Seconds for which a driver that cannot be seen is waited for."""
 
@@ -134,6 +137,17 @@ class Study(Records):
         """Adds an event; its number."""
         with self._driving() as db:
             return _add_event(db, kind, payload)
+
+    def note(self, key: str, value: object) -> None:
+        """Keeps something about the search beside its events, by which nothing is decided; a later note replaces it.
+
+        Raises:
+            ValueError: what the study keeps of itself is under this key.
+        """
+        if key in OWN:
+            raise ValueError(f"{key} is the study's own")
+        with self._driving() as db:
+            write_meta(db, key, value)
 
     def begin(
         self, generation: int, payload: object, candidates: Sequence[Candidate], payloads: Sequence[object]

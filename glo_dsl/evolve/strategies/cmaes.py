@@ -9,14 +9,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-
-with warnings.catch_warnings():  # cma warns that it cannot plot when matplotlib is missing; nothing here plots
-    warnings.simplefilter("ignore", UserWarning)
-    import cma
 
 QUIET = {"seed": np.nan, "verbose": -9, "signals_filename": ""}
 """No seeding of NumPy's global generator, nothing printed, no files written, none read."""
@@ -155,7 +152,7 @@ class CmaEs:
             options["popsize"] = population
         if self.sampling.restarts == "none":
             options |= TIES_ARE_USUAL
-        self._cma: Any = _silently(cma.CMAEvolutionStrategy, self._start, sigma, options)
+        self._cma: Any = _silently(pycma().CMAEvolutionStrategy, self._start, sigma, options)
         self.runs.append(Run(size, sigma, int(self._cma.popsize), most))
 
     def _normals(self, *shape: int) -> NDArray[np.float64]:
@@ -172,6 +169,11 @@ def costs_of(fitness: Sequence[float | None]) -> list[float]:
     worst = min(finite, default=0.0)
     behind = max(1.0 - worst, float(np.nextafter(-worst, np.inf)))  # 1 more is lost on a large number
     return [-f if f is not None and np.isfinite(f) else behind for f in fitness]
+
+
+def pycma() -> Any:
+    """The module: it brings libraries for plots and statistics, which take longer to import than all else here."""
+    return _silently(import_module, "cma")
 
 
 def _silently(call: Callable[..., Any], *args: object) -> Any:

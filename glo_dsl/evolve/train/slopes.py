@@ -19,13 +19,14 @@ from torch import Tensor
 
 from glo_codegen.torch_ import LAUNCH, emit_torch
 from glo_dsl.errors import GloError
-from glo_dsl.evolve.kernels import logits_name, program_of
+from glo_dsl.evolve.predictions import derived, logits_name
 from glo_dsl.evolve.tasks.task import Part, Task
 from glo_dsl.evolve.train.feed import Feed, pieces
 from glo_dsl.evolve.train.optimize import Optimizer, factor, optimizer_of
 from glo_dsl.evolve.train.stack import Stack, chance, drawn, draws
 from glo_dsl.evolve.train.unit import Stopped, metric_of, smooth_of
 from glo_dsl.lang.loss import Loss
+from glo_dsl.passes.pipeline import program_of
 from glo_dsl.runtime.load_module import load_module
 
 IGNORED = -100
@@ -212,7 +213,7 @@ def windows(steps: int) -> list[int]:
 
 def pull_of(loss: Loss) -> Pull:
     """The gradient of a loss by the predictions, with constants [M, constants] of each network's own."""
-    launch = getattr(load_module(emit_torch(program_of(loss))), LAUNCH)
+    launch = getattr(load_module(emit_torch(program_of(loss, derived(loss)))), LAUNCH)
     name = logits_name(loss)
     first = loss.inputs[0].name == name
 

@@ -6,6 +6,7 @@ import math
 import re
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from glo_dsl.errors import GloError
 from glo_dsl.evolve.store.place import FILE
 from glo_dsl.evolve.store.records import Records
 from glo_dsl.evolve.store.rows import Candidate, Evaluation, Event, Verified
-from glo_dsl.evolve.store.study import Study
+from glo_dsl.evolve.store.study import OWN, Study
 
 CANDIDATES = [
     Candidate("loss a(x: real) = x", {"parents": [1, 2]}, b"\x01\xff", 1),
@@ -173,6 +174,22 @@ def test_the_best_are_those_that_never_failed(study: Study, tmp_path: Path) -> N
     plain.close()
 
 
+def test_a_note_is_kept_and_replaced(study: Study, tmp_path: Path) -> None:
+    study.note("search", {"metric": "accuracy"})
+    study.note("search", {"metric": "r2", "outputs": [1, 2]})
+    with Records.open(tmp_path / "study") as records:
+        assert records.noted("search") == {"metric": "r2", "outputs": [1, 2]} and records.noted("other") is None
+        assert records.config() == {"task": "digits"} and not records.events()
+
+
+@pytest.mark.parametrize("key", ["schema", "config", "glo_dsl", "driver"])
+def test_no_note_takes_the_place_of_the_study_s_own(study: Study, tmp_path: Path, key: str) -> None:
+    with pytest.raises(ValueError, match="the study's own"):
+        study.note(key, 7)
+    with closing(sqlite3.connect(tmp_path / "study" / "study.sqlite3")) as db:
+        assert {k for (k,) in db.execute("SELECT key FROM meta")} == OWN
+
+
 def test_records_cannot_write(study: Study, tmp_path: Path) -> None:
     with Records.open(tmp_path / "study") as records:
         assert not hasattr(records, "record")
@@ -184,7 +201,7 @@ def test_who_has_not_taken_a_study_does_not_drive(tmp_path: Path) -> None:
     with Study.create(tmp_path, {}) as study:
         for write in (
             study.heartbeat, lambda: study.record("tell", 1), lambda: study.begin(0, {}, [], []),
-            lambda: study.set_front([]),
+            lambda: study.set_front([]), lambda: study.note("search", 1),
         ):  # fmt: skip
             with pytest.raises(GloError, match="only who drives a study") as error:
                 write()

@@ -1,0 +1,1 @@
+"""A search as one page of HTML: gathered from its study, drawn, and written; nothing in it is ever executed."""

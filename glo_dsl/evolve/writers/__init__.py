@@ -1,0 +1,1 @@
+"""Where the figures of a search can be followed from elsewhere: TensorBoard, MLflow, Weights & Biases."""
