@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
@@ -64,7 +65,11 @@ class Result:
 
 
 def welch(first: Result, second: Result) -> float:
-    """Two-sided p-value of Welch's test that both have the same mean."""
+    """Two-sided p-value of Welch's test that both have the same mean; 1 where neither varies, which is no test."""
     from scipy.stats import ttest_ind
 
-    return float(ttest_ind(first.accuracies, second.accuracies, equal_var=False).pvalue)
+    if len({*first.accuracies}) == len({*second.accuracies}) == 1:
+        return 1.0
+    with warnings.catch_warnings():  # scipy warns of one that does not vary, which is no more than its variance says
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return float(ttest_ind(first.accuracies, second.accuracies, equal_var=False).pvalue)

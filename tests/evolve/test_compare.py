@@ -31,6 +31,13 @@ def test_statistics() -> None:
     assert welch(first, second) < 0.01
 
 
+def test_equal_accuracies_are_compared_without_a_word() -> None:
+    grid = Grid((1.0,), (1.0,))
+    same, other = Result("a", grid, (0.9,) * 4), Result("b", grid, (0.8, 0.82, 0.81, 0.84))
+    assert welch(same, same) == 1.0 and welch(same, Result("c", grid, (0.8,) * 4)) == 1.0
+    assert 0 < welch(same, other) < 0.02
+
+
 def test_a_grid_is_written_as_json_has_it() -> None:
     grid = Grid((0.5, 1.0, 2.0), (float("-inf"), 0.25, 0.125))
     assert grid.written == {"0.5": None, "1.0": 0.25, "2.0": 0.125}
