@@ -28,8 +28,9 @@ from glo_dsl.evolve.store.rows import Unit
 from glo_dsl.evolve.store.study import Study
 from glo_dsl.evolve.tasks.named import task_named
 from glo_dsl.evolve.tasks.task import Task
+from glo_dsl.evolve.train.feed import batches
 from glo_dsl.evolve.train.stack import drawn
-from glo_dsl.evolve.train.unit import Job, batches, train
+from glo_dsl.evolve.train.unit import Job, train
 
 SPACE = Path(__file__).parents[1] / "examples" / "glo.glo"
 WRONG_WAY = "pushes away from the label"

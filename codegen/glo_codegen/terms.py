@@ -79,5 +79,5 @@ def bare(text: str) -> str:
     for place, character in enumerate(text):
         depth += {"(": 1, ")": -1}.get(character, 0)
         if depth == 0:
-            return text[1:-1] if place and place == len(text) - 1 and text.startswith("(") else text
+            return text[1:-1] if place == len(text) - 1 and text.startswith("(") else text
     return text

@@ -43,7 +43,8 @@ def interruptible(directory: Path, told: Callable[[], None]) -> Iterator[Callabl
     try:
         yield check
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if not asked:  # else what is left is to say so and to end, which needs no waiting for either
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _leave(directory: Path) -> None:

@@ -63,7 +63,7 @@ def tune_command(
     workers: Workers = None, time_limit: TimeLimit = None, address: Address = None, quiet: Quiet = False,
     log: Log = None,
 ) -> None:  # fmt: skip
-    """Search for better constants of a loss, by CMA-ES on its parameters."""
+    """Search for better constants of a loss: its parameters, by CMA-ES (--set method=cma), gradient, or both."""
     given = _given(task, fraction, data, noise, trainings, fresh_seeds, seed)
     where = (executor, workers, time_limit, address)
     _search(file, loss, "constants", given, {}, settings or (), config, out, where, quiet, log or ())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
@@ -19,8 +20,18 @@ class Grid:
 
     @property
     def best(self) -> float:
-        """The rate of the highest accuracy; of several, the middle one."""
-        tied = [n for n, a in enumerate(self.accuracy) if a == max(self.accuracy)]
+        """The rate that is best together with its neighbours, which count half; of several, the middle one.
+
+        So a rate that is one step from where training diverges is not chosen for a lucky mean, and one that is best by
+        chance less often.
+        """
+        trained = [n for n, a in enumerate(self.accuracy) if math.isfinite(a)] or range(len(self.rates))
+        lowest = min(self.accuracy[n] for n in trained)
+        known = [max(a, lowest) for a in self.accuracy]
+        padded = (known[0], *known, known[-1])
+        smooth = [a + 2 * b + c for a, b, c in zip(padded, padded[1:], padded[2:])]
+        most = max(smooth[n] for n in trained)
+        tied = [n for n in trained if smooth[n] == most]
         return self.rates[tied[len(tied) // 2]]
 
     @property
@@ -54,7 +65,11 @@ class Result:
 
 
 def welch(first: Result, second: Result) -> float:
-    """Two-sided p-value of Welch's test that both have the same mean."""
+    """Two-sided p-value of Welch's test that both have the same mean; 1 where neither varies, which is no test."""
     from scipy.stats import ttest_ind
 
-    return float(ttest_ind(first.accuracies, second.accuracies, equal_var=False).pvalue)
+    if len({*first.accuracies}) == len({*second.accuracies}) == 1:
+        return 1.0
+    with warnings.catch_warnings():  # scipy warns of one that does not vary, which is no more than its variance says
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return float(ttest_ind(first.accuracies, second.accuracies, equal_var=False).pvalue)

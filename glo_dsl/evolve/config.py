@@ -29,7 +29,9 @@ class Config:
         search_seeds, leader_seeds, rate_seeds, tune_seeds, confirm_seeds, fresh_seeds: networks for each purpose; no
             two purposes share a seed.
         leaders: candidates that are looked at a second time. finalists: those of them that are reported.
-        tune_generations: of CMA-ES on the constants of the finalists, 0 for none. tune_sigma: its first step.
+        tune_method: "cma", "gradient" or "both", for the constants of the finalists; see `Tuning`.
+        tune_generations: of CMA-ES on them, 0 for none; other methods take as many trainings.
+        tune_sigma: the first step.
     """
 
     space: str
@@ -53,6 +55,7 @@ class Config:
     fresh_seeds: int = 100
     leaders: int = 12
     finalists: int = 3
+    tune_method: Literal["cma", "gradient", "both"] = "cma"
     tune_generations: int = 12
     tune_sigma: float = 0.3
 
@@ -75,6 +78,8 @@ class Config:
             _at_least("steps", self.steps, 1)
         if self.rates not in ("scaled", "task"):
             raise GloError(f"rates is {self.rates!r}", hint="it is scaled or task")
+        if self.tune_method not in ("cma", "gradient", "both"):
+            raise GloError(f"tune_method is {self.tune_method!r}", hint="it is cma, gradient or both")
         shares = (0.0, *self.rungs)
         if not self.rungs or self.rungs[-1] != 1 or any(a >= b for a, b in pairwise(shares)):
             raise GloError(f"rungs are {list(self.rungs)}", hint="rising shares of the training, the last of them 1")

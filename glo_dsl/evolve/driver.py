@@ -10,15 +10,17 @@ from glo_dsl.errors import GloError
 from glo_dsl.evolve.config import Config
 from glo_dsl.evolve.evaluator import PartName
 from glo_dsl.evolve.funnel import KNOWN, Funnel, Verdict
-from glo_dsl.evolve.ledger import Ledger, Measured, Request, Schedule, key_of
+from glo_dsl.evolve.ledger import Ledger, Measured, Request, Schedule, key_of, key_of_slopes
 from glo_dsl.evolve.progress import CONSTANTS, SEARCHING, STAGES, Leader, Progress
 from glo_dsl.evolve.space import space_of
 from glo_dsl.evolve.store.rows import Candidate
 from glo_dsl.evolve.strategies.named import strategy_named
 from glo_dsl.evolve.tally import Tally
 from glo_dsl.evolve.tasks.task import Task
-from glo_dsl.evolve.verify import Finalist, Outcome, verified
-from glo_dsl.evolve.work import Proposal, Told
+from glo_dsl.evolve.tuning import Finalist
+from glo_dsl.evolve.uphill import hill_of
+from glo_dsl.evolve.verify import Outcome, verified
+from glo_dsl.evolve.work import Hill, Proposal, Told
 from glo_dsl.ir.expr import Expr, size
 from glo_dsl.lang.definitions import losses_of
 from glo_dsl.lang.loss import Loss
@@ -74,6 +76,7 @@ class Search:
         self._front: tuple[Leader, ...] = ()
         self.trained: dict[bytes, Trained] = {}
         self._met: set[bytes] = set()
+        self._trouble = ""
         loss = losses_of(config.space)[config.loss]
         check_space(loss, task)
         classes = task.outputs if task.metric == "accuracy" else 0
@@ -141,10 +144,12 @@ class Search:
         for place, (proposal, verdict) in enumerate(zip(proposals, verdicts)):
             if verdict.reason in (None, KNOWN):
                 for rate in self.rates_of(verdict):
-                    requests.append(self.request(proposal.loss, verdict, rate))
+                    requests.append(self.request(proposal.loss, verdict, rate, hill=proposal.hill))
                     owners.append(place)
         note = {"generation": number, "verdicts": [v.written for v in alone]}
-        schedule = Schedule(self.config.seeds("search"), self.steps, "validation", self.config.keep)
+        hill = any(p.hill for p in proposals)
+        rungs = self.steps[-1:] if hill else self.steps
+        schedule = Schedule(self.config.seeds("search"), rungs, "validation", self.config.keep, hill)
         found = self.ledger.evaluate(
             "search", requests, schedule, lambda: [_candidate(p, v) for p, v in zip(proposals, verdicts)], note
         )
@@ -159,6 +164,7 @@ class Search:
         if best is None or best[1].fitness is None:
             reason = verdict.reason or (best[1].reason if best else "not trained")
             self.counts[verdict.reason or "failed"] += 1
+            self._trouble = reason
             return Told(None, reason)
         request, measured = best
         self.counts[verdict.reason or "trained"] += 1
@@ -168,7 +174,14 @@ class Search:
                 proposal.loss, verdict, request.rate, measured.fitness, _complexity(proposal), proposal.genotype,
                 self.ledger.finished,
             )  # fmt: skip
-        return Told(measured.fitness, verdict.reason or "")
+        hill = self.hill(proposal.loss, measured, self.config.rates == "scaled") if proposal.hill else None
+        return Told(measured.fitness, verdict.reason or "", hill)
+
+    def hill(self, loss: Loss, measured: Measured, scaled: bool) -> Hill | None:
+        """Which way the constants of a loss lead up; `scaled` says whether its rate follows the scale of its
+        gradient."""
+        of_scale = self._funnel.slopes_of_scale(loss) if scaled else (0.0,) * len(loss.params)
+        return hill_of(measured.slopes, len(measured.metric), of_scale)
 
     def judged(self, losses: Sequence[Loss]) -> list[Verdict]:
         """The funnel's verdicts on each loss by itself: those of the book, if it has them, for to judge takes
@@ -197,8 +210,12 @@ class Search:
         """The learning rate at which the first steps are as long as the baseline's at the task's own rate."""
         return self.task.recipe.rate * self._unit.scale / verdict.scale
 
-    def request(self, loss: Loss, verdict: Verdict, rate: float, part: PartName = "validation") -> Request:
-        """A training of a loss; what comes to the same has the same key."""
+    def request(
+        self, loss: Loss, verdict: Verdict, rate: float, part: PartName = "validation", hill: bool = False
+    ) -> Request:
+        """A training of a loss; what comes to the same has the same key. With `hill`, for a schedule with slopes."""
+        if hill:
+            return Request(key_of_slopes(restated(loss), rate, part), loss, rate)
         return Request(key_of(verdict.key, rate * verdict.largest, part), loss, rate)
 
     def peek(self, loss: Loss) -> Verdict:
@@ -213,7 +230,8 @@ class Search:
         """
         ranked = sorted(self.trained.values(), key=lambda t: t.rank)
         if not ranked:
-            raise GloError("no candidate could be trained", hint="give the search more trainings")
+            why = f": {self._trouble}" if self._trouble else ""
+            raise GloError(f"no candidate could be trained{why}", hint="give the search more trainings")
         chosen = list({id(t): t for t in (*ranked[: self.config.leaders], *_front(ranked))}.values())
         answer = getattr(self._strategy, "answer", None)
         found = [Finalist(t.loss, t.verdict, t.rate, t.complexity, t.genotype) for t in chosen]

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from glo_dsl.evolve.kernels import Candidate, build_candidates
 from glo_dsl.evolve.tasks.named import task_named
+from glo_dsl.evolve.tasks.task import Part, Task
+from glo_dsl.evolve.train.slopes import slopes
 from glo_dsl.evolve.train.unit import Job, Rungs, train
 from glo_dsl.lang.definitions import losses_of
 from glo_dsl.lang.loss import Loss
@@ -35,6 +37,10 @@ class Trainer:
     learning rates; seeds of the networks; after how many steps they are judged; the share that goes on after each but
     the last; the part that they are judged on. Its result is {"scores": [[[steps, [metric of each seed]], ...] of each
     job], "built": seconds of building kernels, "seconds": all of them}; None stands for a network that has diverged.
+
+    With "slopes": True it has one job, the parameters of whose loss it differentiates by. Its result has "slopes" too:
+    for each seed [what stands for the metric, its derivative by the logarithm of the rate, that by each parameter], or
+    None.
     """
 
     def __init__(self, task: str, options: Options) -> None:
@@ -49,17 +55,31 @@ class Trainer:
     def evaluate(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """The result of a unit."""
         start = time.perf_counter()
+        if payload.get("slopes"):
+            return self._slopes(payload, start)
         texts = [job["text"] for job in payload["jobs"]]
         self._build(texts)
         built = time.perf_counter() - start
         jobs = [Job(self._kernels[text], float(job["rate"])) for text, job in zip(texts, payload["jobs"])]
         steps, seeds = payload["steps"], payload["seeds"]
-        task = self._task.shortened(steps[-1])
-        part = {"validation": task.validation, "test": task.test}[payload["part"]]
+        task, part = self._shown(payload)
         rungs = Rungs(tuple(n / steps[-1] for n in steps), payload["keep"])
         scores = train(task, jobs, seeds, part, rungs, stopped=self._stopped.is_set)
         found = [[[score.steps, [_number(m) for m in score.metric]] for score in each] for each in scores]
         return {"scores": found, "built": built, "seconds": time.perf_counter() - start}
+
+    def _shown(self, payload: Mapping[str, Any]) -> tuple[Task, Part]:
+        task = self._task.shortened(payload["steps"][-1])
+        return task, {"validation": task.validation, "test": task.test}[payload["part"]]
+
+    def _slopes(self, payload: Mapping[str, Any], start: float) -> dict[str, Any]:
+        (job,) = payload["jobs"]
+        task, part = self._shown(payload)
+        loss, rate = loss_of(job["text"]), float(job["rate"])
+        found = slopes(task, loss, rate, payload["seeds"], part, stopped=self._stopped.is_set)
+        each = [[s.smooth, s.by_rate, *s.by_constants] if s.usable else None for s in found]
+        scores = [[[payload["steps"][-1], [_number(s.metric) for s in found]]]]
+        return {"scores": scores, "slopes": each, "built": 0.0, "seconds": time.perf_counter() - start}
 
     def _build(self, texts: Sequence[str]) -> None:
         if len(self._kernels) > REMEMBERED:

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from glo_dsl.evolve.predictions import derived, logits_name
 from glo_dsl.ir.evaluate import evaluate
+from glo_dsl.ir.expr import Var, apply
 from glo_dsl.lang.loss import Loss
+from glo_dsl.passes.diff import gradients
 
 DIGITS = 1e6
 """Gradients are compared to one part in this many of the largest entry."""
@@ -104,10 +106,26 @@ class Funnel:
 
     def value_and_gradient(self, loss: Loss) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The loss of the probe, [64, 1], and its gradient by the logits, [64, classes]."""
-        name = logits_name(loss)
         found = derived(loss)
-        inputs = {v: self._logits if v.name == name else self._target for v in loss.inputs}
-        params = {p.var: np.full((1, 1), p.default) for p in loss.params}
         roots = [found.value, *found.gradients.values()]
-        value, gradient = evaluate(roots, {**inputs, **params}, max(self.classes, 1))
+        value, gradient = evaluate(roots, self._probe(loss), max(self.classes, 1))
         return value.astype(np.float64), np.broadcast_to(gradient, self._logits.shape).astype(np.float64)
+
+    def slopes_of_scale(self, loss: Loss) -> tuple[float, ...]:
+        """The derivative of the logarithm of `Verdict.scale` by each parameter, where they are at their defaults.
+
+        A step along it that is taken back by the learning rate trains the same: only what is across it is a new loss.
+        """
+        (gradient,) = derived(loss).gradients.values()
+        square = apply("mul", gradient, gradient)
+        size = apply("sum", square) if self.classes else square
+        slopes = gradients(size, [p.var for p in loss.params])
+        total, *found = evaluate([size, *slopes.values()], self._probe(loss), max(self.classes, 1))
+        near: list[np.float64] = [np.broadcast_to(f, (64, 1))[:32].astype(np.float64).sum() for f in (total, *found)]
+        with np.errstate(all="ignore"):
+            return tuple(float(slope / near[0] / 2) for slope in near[1:])
+
+    def _probe(self, loss: Loss) -> dict[Var, NDArray[Any]]:
+        name = logits_name(loss)
+        inputs = {v: self._logits if v.name == name else self._target for v in loss.inputs}
+        return {**inputs, **{p.var: np.full((1, 1), p.default) for p in loss.params}}

@@ -26,6 +26,10 @@ from glo_dsl.lang.restate import restated
 MODELS = 40
 """Networks of a unit: enough to fill a matrix product, few enough to keep every core busy."""
 
+SLOPES = 12
+"""What a training with its derivatives counts as, in trainings without. By CPU time it is 11 to 15 for six networks on
+digits, 6 for 24 and up to 25 for three of a long loss (benchmarks/constants.py)."""
+
 FOREVER = 3.0e9
 """Seconds of a lease that ends with the driver."""
 
@@ -50,23 +54,26 @@ class Request:
 @dataclass(frozen=True)
 class Schedule:
     """How requests are trained: networks of these seeds, judged on a part after so many steps, of which a share goes on
-    after each but the last."""
+    after each but the last. With `slopes`, derivatives of one rung by the parameters of each loss are asked for too."""
 
     seeds: tuple[int, ...]
     steps: tuple[int, ...]
     part: PartName = "validation"
     keep: float = 0.5
+    slopes: bool = False
 
 
 @dataclass(frozen=True)
 class Measured:
     """What is known of a request: the metric of every seed, NaN where the network has diverged, after so many steps; or
-    why there is none. `first`: the fitness at the first rung, for one that has gone on after it."""
+    why there is none. `first`: the fitness at the first rung, for one that has gone on after it. `slopes`: those of
+    every seed as `Trainer` has them, where they were asked for and exist."""
 
     steps: int
     metric: tuple[float, ...]
     reason: str = ""
     first: float | None = None
+    slopes: tuple[tuple[float, ...], ...] = ()
 
     @property
     def fitness(self) -> float | None:
@@ -91,6 +98,11 @@ def key_of(gradient_class: bytes, step_size: float, part: str) -> bytes:
     factor, and the data that they are judged on. Seeds and steps are named beside it."""
     text = gradient_class + f"|{step_size:.6g}|{part}".encode()
     return hashlib.blake2b(text, digest_size=16).digest()
+
+
+def key_of_slopes(text: str, rate: float, part: str) -> bytes:
+    """The same for trainings with derivatives, which losses of one gradient do not share: their parameters differ."""
+    return hashlib.blake2b(f"slopes|{part}|{rate!r}|{text}".encode(), digest_size=16).digest()
 
 
 class Ledger:
@@ -254,19 +266,22 @@ class Ledger:
                 each = [known.get((key, seed)) for seed in schedule.seeds]
                 if all(e is not None for e in each):
                     metric = tuple(float("nan") if e is None or e.fitness is None else e.fitness for e in each)
+                    slopes = tuple(s for e in each if e is not None and (s := _slopes(e)))
                     before = found.get(key, Measured(0, (), "not trained"))
-                    found[key] = Measured(steps, metric, first=before.fitness if before.first is None else before.first)
+                    first = before.fitness if before.first is None else before.first
+                    found[key] = Measured(steps, metric, first=first, slopes=slopes)
         lost = {key: Measured(0, (), failed.get(key.hex(), "not trained")) for key in keys if key not in found}
         return [(found | lost)[request.key] for request in requests]
 
 
 def _networks(unit: Unit) -> int:
-    return len(unit.payload["jobs"]) * len(unit.payload["seeds"])
+    """What a unit costs, in trainings without derivatives."""
+    return len(unit.payload["jobs"]) * len(unit.payload["seeds"]) * (SLOPES if unit.payload.get("slopes") else 1)
 
 
 def _units(missing: Sequence[Request], schedule: Schedule) -> list[dict[str, Any]]:
     """Requests in parts of nearly equal size."""
-    count = -(-len(missing) * len(schedule.seeds) // MODELS)
+    count = len(missing) if schedule.slopes else -(-len(missing) * len(schedule.seeds) // MODELS)
     ends = [len(missing) * n // max(count, 1) for n in range(count + 1)]
     return [_unit(missing[a:b], schedule) for a, b in pairwise(ends) if a < b]
 
@@ -279,19 +294,30 @@ def _unit(requests: Sequence[Request], schedule: Schedule) -> dict[str, Any]:
     return {
         "jobs": [{"key": r.key.hex(), "text": text, "rate": r.rate} for r, text in zip(requests, texts)],
         "seeds": list(schedule.seeds), "steps": list(schedule.steps), "part": schedule.part, "keep": schedule.keep,
+        **({"slopes": True} if schedule.slopes else {}),
     }  # fmt: skip
 
 
 def _evaluations(unit: Unit, result: dict[str, Any]) -> list[Evaluation]:
     found, seeds = [], unit.payload["seeds"]
     each = result["seconds"] / max(1, len(unit.payload["jobs"]) * len(seeds))
+    slopes = result.get("slopes") or [None] * len(seeds)
     for job, scores in zip(unit.payload["jobs"], result["scores"]):
         for steps, metric in scores:
-            for seed, value in zip(seeds, metric):
+            for seed, value, slope in zip(seeds, metric, slopes):
                 reason = "" if value is not None else "diverged"
                 key = bytes.fromhex(job["key"])
-                found.append(Evaluation(key, seed, steps, value, reason=reason, seconds=each))
+                metrics = {} if slope is None else {"slopes": slope}
+                found.append(Evaluation(key, seed, steps, value, metrics, reason, each))
     return found
+
+
+def _slopes(evaluation: Evaluation) -> tuple[float, ...]:
+    """Those that are on record; none for a network that has none. Raises GloError where something else is."""
+    found: Any = evaluation.metrics.get("slopes", [])
+    if not isinstance(found, list) or not all(type(s) in (int, float) for s in found):
+        raise GloError(f"the study holds {found!r:.60}, which are no slopes", hint="restore a copy of it")
+    return tuple(map(float, found))
 
 
 def _digest(requests: Sequence[Request], schedule: Schedule) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 from glo_dsl.lang.loss import Loss
@@ -19,7 +20,11 @@ def logits_name(loss: Loss) -> str:
     return next((v.name for v in reals if v.type.per_class), reals[0].name)
 
 
-@lru_cache(maxsize=2048)
 def derived(loss: Loss) -> Derived:
     """The loss and its gradient by the predictions, which the funnel looks at before they are trained with."""
+    return _derived(replace(loss, laws=(), examples=()))  # which derive nothing, and examples cannot be hashed
+
+
+@lru_cache(maxsize=2048)
+def _derived(loss: Loss) -> Derived:
     return derive(loss, [logits_name(loss)])

@@ -10,33 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from glo_dsl.errors import GloError
 from glo_dsl.evolve.compare import Grid, Result
-from glo_dsl.evolve.funnel import Verdict
-from glo_dsl.evolve.ledger import Measured, Schedule
+from glo_dsl.evolve.ledger import Schedule
 from glo_dsl.evolve.progress import CONFIRMING, CONSTANTS, FRESH, LEADERS, RATES
 from glo_dsl.evolve.rates import grid_of
-from glo_dsl.evolve.space import with_coefficients
-from glo_dsl.evolve.strategies.cmaes import CmaEs, Sampling
-from glo_dsl.ir.expr import Expr, size
+from glo_dsl.evolve.tuning import Finalist, tuned_of
+from glo_dsl.ir.expr import Expr
 from glo_dsl.lang.loss import Loss
-from glo_dsl.passes.simplify import simplify
 
 if TYPE_CHECKING:
     from glo_dsl.evolve.driver import Search
-
-
-@dataclass(frozen=True)
-class Finalist:
-    """A loss on its way to the report: its gradient class, and a learning rate that it did well at."""
-
-    loss: Loss
-    verdict: Verdict
-    rate: float
-    complexity: int
-    genotype: Expr | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +62,7 @@ def verified(search: Search, leaders: Sequence[Finalist]) -> Outcome:
     with_rates = _with_rates(search, (baseline, *finalists), _Steps(search, RATES, 1 + len(finalists)))
     if generations := search.config.tune_generations:
         steps = _Steps(search, CONSTANTS, (1 + generations) * len(finalists))
-        tuned = [_tuned(search, finalist, grid.best, steps) for finalist, grid in with_rates[1:]]
+        tuned = [tuned_of(search, finalist, grid.best, steps.done) for finalist, grid in with_rates[1:]]
         with_rates += _with_rates(search, [t for t in tuned if t is not None], steps)
     search.say(CONFIRMING)
     confirmed = _confirmed(search, with_rates[1:])
@@ -146,47 +130,3 @@ def _fresh(search: Search, finalist: Finalist, grid: Grid) -> Result:
         raise GloError(f"{finalist.loss.name} could not be trained on fresh seeds: {measured.reason}")
     fitness = tuple(0.0 if m != m else m for m in measured.metric)
     return Result(finalist.loss.name, grid, fitness, sum(m != m for m in measured.metric))
-
-
-def _tuned(search: Search, finalist: Finalist, rate: float, steps: _Steps) -> Finalist | None:
-    """The finalist with constants by CMA-ES, a coefficient on every node if it has none of its own; None where nothing
-    is to be tuned, or nothing tuned can be trained."""
-    loss, genotype = finalist.loss, finalist.genotype
-    if genotype is not None and search.space is not None and loss.params == search.space.loss.params:
-        (simple,) = simplify([genotype])
-        genotype, params = with_coefficients(simple)  # as GLO has it
-        loss = replace(search.space.fill(genotype, params), name=loss.name)
-    names = [p.name for p in loss.params]
-    if not names:
-        return None
-    unit, config = search.peek(loss).scale, search.config
-    cma = CmaEs(
-        [p.default for p in loss.params], np.random.default_rng([config.seed, len(names)]), Sampling(config.tune_sigma)
-    )
-    schedule = Schedule(config.seeds("tune"), search.steps[-1:])
-    for _ in range(config.tune_generations):
-        vectors = cma.ask()
-        if not vectors:
-            break
-        given = [_with_defaults(loss, vector) for vector in vectors]
-        verdicts = search.judged(given)
-        usable = [n for n, v in enumerate(verdicts) if v.reason is None]
-        requests = [search.request(given[n], verdicts[n], rate * unit / verdicts[n].scale) for n in usable]
-        note = {"verdicts": [v.written for v in verdicts]}
-        found = dict(zip(usable, search.ledger.evaluate("constants", requests, schedule, note=note)))
-        cma.tell([_fitness(found.get(n)) for n in range(len(vectors))])
-        steps.done()
-    best = _with_defaults(loss, [float(f"{v:.4g}") for v in cma.mean])
-    verdict = search.peek(best)
-    if verdict.reason is not None:
-        return None
-    name = f"{finalist.loss.name}_tuned"
-    return Finalist(replace(best, name=name), verdict, rate * unit / verdict.scale, size(best.expr), genotype)
-
-
-def _fitness(measured: Measured | None) -> float | None:
-    return None if measured is None else measured.fitness
-
-
-def _with_defaults(loss: Loss, values: Sequence[float]) -> Loss:
-    return replace(loss, params=tuple(replace(p, default=float(v)) for p, v in zip(loss.params, values)))

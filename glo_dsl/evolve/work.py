@@ -20,6 +20,7 @@ class Proposal:
         parents: numbers of the proposals of this study that it was made from; a strategy counts what it asks from 0.
         notes: what the strategy wants on record, as JSON has it.
         genotype: what fills the hole of the space, where there is one.
+        hill: whether the strategy wants to know which way is up; then of all proposals of a generation.
     """
 
     loss: Loss
@@ -27,6 +28,15 @@ class Proposal:
     parents: tuple[int, ...] = ()
     notes: Mapping[str, object] = field(default_factory=dict)
     genotype: Expr | None = None
+    hill: bool = False
+
+
+@dataclass(frozen=True)
+class Hill:
+    """How a smooth stand-in for fitness lies at the constants of a loss: its value, and its derivative by each."""
+
+    value: float
+    slope: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -36,10 +46,12 @@ class Told:
     Attributes:
         fitness: larger is better; None for a proposal that was rejected, or whose training failed.
         reason: why there is no fitness, in a few words.
+        hill: where it was wanted and could be found.
     """
 
     fitness: float | None
     reason: str = ""
+    hill: Hill | None = None
 
 
 class Strategy(Protocol):

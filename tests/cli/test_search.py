@@ -62,7 +62,8 @@ def test_ctrl_c_leaves_a_study_to_go_on_with(times: int, tmp_path: Path) -> None
         running.send_signal(signal.SIGINT)
         time.sleep(0.05)
     _, error = running.communicate(timeout=60)
-    assert running.returncode == 1 and "glo resume found" in error.decode(), error.decode()
+    ends = (1, -signal.SIGINT) if times > 1 else (1,)  # the second may meet an interpreter that is at its end
+    assert running.returncode in ends and "glo resume found" in error.decode(), error.decode()
     assert "Traceback" not in error.decode()
     with Records.open(tmp_path / "found") as records:
         records.check()
@@ -81,7 +82,7 @@ def test_progress_goes_to_standard_error_and_quiet_is_quiet(
         main()
     loud = capsys.readouterr()
     stages = ["1/6 searching", "2/6 second look at the leaders", "3/6 learning rates of the finalists"]
-    assert stopped.value.code == 0 and loud.err.splitlines()[:3] == stages
+    assert stopped.value.code == 0 and _without_time(loud.err)[:3] == stages
     assert "Welch p" in loud.out and "Written to found" in loud.out
     monkeypatch.setattr(sys, "argv", ["glo", "resume", "found", "--quiet"])
     with pytest.raises(SystemExit):
@@ -91,7 +92,13 @@ def test_progress_goes_to_standard_error_and_quiet_is_quiet(
     monkeypatch.setattr(sys, "argv", ["glo", "resume", "found"])
     with pytest.raises(SystemExit):
         main()
-    assert re.fullmatch(r"going over what the study has: \d+ events\n(6/6 .*\n)?", capsys.readouterr().err)
+    again = _without_time(capsys.readouterr().err)
+    assert re.fullmatch(r"going over what the study has: \d+ events", again[0]) and len(again) <= 2
+
+
+def _without_time(error: str) -> list[str]:
+    """Without the lines that come every ten seconds."""
+    return [line for line in error.splitlines() if not line.startswith("  ")]
 
 
 def test_constants_are_tuned_from_a_toml_file(installed: Run, tmp_path: Path) -> None:

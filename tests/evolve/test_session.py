@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ import pytest
 import glo_dsl as glo
 from glo_dsl.evolve.config import Config, configured
 from glo_dsl.evolve.evaluator import Trainer
+from glo_dsl.evolve.ledger import SLOPES
 from glo_dsl.evolve.progress import Progress
 from glo_dsl.evolve.session import Where, begin, front_of, resume
 from glo_dsl.evolve.store.records import Records
@@ -210,6 +212,49 @@ def test_constants_are_tuned(tmp_path: Path) -> None:
     outcome = begin(config, tmp_path / "study", HERE)
     best = glo.load(tmp_path / "study" / "best.glo")["best"]
     assert set(best.defaults) == {"k", "e"} and outcome.entries[0].result.mean > 0.5
+
+
+TWO = "loss f(z: real[C], t: class[C]; k = 0.5, e = 1) = -k * log_softmax(z)[t] + e * sum(softmax(z)^2)"
+
+
+def by_gradient() -> Config:
+    options = {"method": "both", "steps": 3, "population": 4, "generations": 1}
+    settings = {"tune_method": "gradient", "tune_generations": 4, "fresh_seeds": 5, "rate_seeds": 1}
+    return small("constants", TWO, "f", strategy_options=options, trainings=500, **settings)
+
+
+def test_constants_by_gradient_have_one_history(tmp_path: Path) -> None:
+    """On any workers, and interrupted again and again."""
+    whole, other, stopped = (tmp_path / name for name in ("whole", "other", "stopped"))
+    outcome = begin(by_gradient(), whole, HERE)
+    assert outcome.trainings == 3 * 2 * SLOPES + 4 * 2
+    begin(by_gradient(), other, Where(workers=2))
+    assert story(other) == story(whole) and results(other) == results(whole)
+    with contextlib.suppress(KeyboardInterrupt):
+        begin(by_gradient(), stopped, HERE, _interrupted_every(2))
+    for attempt in range(20):
+        with contextlib.suppress(KeyboardInterrupt):
+            resume(stopped, HERE, _interrupted_every(3 + attempt))
+            break
+    assert attempt > 0
+    assert story(stopped) == story(whole) and results(stopped) == results(whole)
+    with sqlite3.connect(next(stopped.glob("*.sqlite*"))) as database:
+        changed = database.execute(
+            "UPDATE evaluation SET metrics = '{\"slopes\":[\"x\"]}' WHERE metrics LIKE '%slopes%'"
+        )
+        assert changed.rowcount > 6
+    with pytest.raises(glo.GloError, match="which are no slopes"):
+        resume(stopped, HERE)
+
+
+def test_what_cannot_be_differentiated_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise glo.GloError("Net cannot be differentiated twice")
+
+    monkeypatch.setattr("glo_dsl.evolve.evaluator.slopes", refuse)
+    config = small("constants", TWO, "f", strategy_options={"method": "gradient"}, trainings=500)
+    with pytest.raises(glo.GloError, match=r"no candidate could be trained: .*Net cannot be differentiated twice"):
+        begin(config, tmp_path / "study", HERE)
 
 
 def test_regression(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ class Constants:
     @property
     def mean(self) -> Loss:
         """The loss at the mean of the distribution: with a noisy fitness the best one is mostly the luckiest."""
-        return self._at(self.search.mean)
+        return placed(self._loss, self._coordinates, self.search.mean)
 
     def ask(self) -> Sequence[Proposal]:
         """The losses of the next generation, see `work.Strategy`."""
@@ -93,7 +93,7 @@ class Constants:
         self._learn(outcomes)
 
     def _draw(self) -> None:
-        losses = [self._at(vector) for vector in self.search.ask()]
+        losses = [placed(self._loss, self._coordinates, vector) for vector in self.search.ask()]
         given = self._refuse(losses)
         self._reasons = [_outside(loss) or reason for loss, reason in zip(losses, given)]
         self.counts.update(reason or "asked" for reason in self._reasons)
@@ -113,10 +113,11 @@ class Constants:
         self._asked = []
         self.generation += 1
 
-    def _at(self, vector: Sequence[float]) -> Loss:
-        values = {c.name: c.unit * value for c, value in zip(self._coordinates, vector)}
-        params = tuple(replace(p, default=values.get(p.name, p.default)) for p in self._loss.params)
-        return replace(self._loss, params=params)
+
+def placed(loss: Loss, coordinates: Sequence[Coordinate], vector: Sequence[float]) -> Loss:
+    """The loss with constants at these coordinates; parameters that are none keep their defaults."""
+    values = {c.name: c.unit * value for c, value in zip(coordinates, vector)}
+    return replace(loss, params=tuple(replace(p, default=values.get(p.name, p.default)) for p in loss.params))
 
 
 def _outside(loss: Loss) -> str:

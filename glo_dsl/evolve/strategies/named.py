@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, TypeVar
-
-import numpy as np
 
 from glo_dsl.errors import GloError, did_you_mean
 from glo_dsl.evolve.space import space_of
-from glo_dsl.evolve.strategies.cmaes import Sampling
-from glo_dsl.evolve.strategies.constants import Constants, Coordinate
 from glo_dsl.evolve.strategies.glo import Glo
 from glo_dsl.evolve.strategies.glo import Settings as GloSettings
 from glo_dsl.evolve.strategies.islands import Islands
 from glo_dsl.evolve.strategies.islands import Settings as IslandSettings
 from glo_dsl.evolve.strategies.taylor import Settings as TaylorSettings
 from glo_dsl.evolve.strategies.taylor import Taylor
+from glo_dsl.evolve.strategies.tuners import Tuning, tuner_of
 from glo_dsl.evolve.work import Strategy
 from glo_dsl.lang.loss import Loss
 
@@ -39,23 +36,8 @@ def _taylor(options: Options, loss: Loss, seed: int, classes: int) -> Strategy:
     return Taylor(settings_of(TaylorSettings, options), seed, classes)
 
 
-@dataclass(frozen=True)
-class ConstantSettings:
-    """CMA-ES on the parameters of a loss, from their defaults; its steps are `sigma` times as large as those, or as 1
-    for a default of 0."""
-
-    sigma: float = 0.3
-    population: int = 0
-    generations: int = 30
-
-
 def _constants(options: Options, loss: Loss, seed: int, classes: int) -> Strategy:
-    if not loss.params or loss.holes:
-        raise GloError(f"{loss.name} has no constants to tune", loss.span, "write them as parameters", loss.source)
-    settings = settings_of(ConstantSettings, options)
-    units = [Coordinate(p.name, p.default / (abs(p.default) or 1.0), abs(p.default) or 1.0) for p in loss.params]
-    sampling = Sampling(settings.sigma, settings.population or None)
-    return Constants(loss, units, np.random.default_rng(seed), sampling, settings.generations)
+    return tuner_of(loss, settings_of(Tuning, options), seed)
 
 
 STRATEGIES: dict[str, Callable[[Options, Loss, int, int], Strategy]] = {

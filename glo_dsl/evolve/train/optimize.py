@@ -6,8 +6,9 @@ PyTorch's have one rate for a whole tensor, so these are written here, to the sa
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from copy import copy
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
@@ -16,6 +17,10 @@ from glo_dsl.evolve.tasks.task import Recipe
 
 Named = Mapping[str, Tensor]
 
+LEAST = 1e-36
+"""Squares of gradients below this count as this. It changes no step, for its root is lost beside epsilon; but without
+it a weight that never had a gradient would have a step without a derivative."""
+
 
 class Optimizer(Protocol):
     """Changes parameters [M, ...] in place."""
@@ -23,8 +28,8 @@ class Optimizer(Protocol):
     def step(self, parameters: Named, gradients: Named, rates: Tensor) -> None:
         """One step; `rates` [M] are this step's learning rates."""
 
-    def only(self, kept: Tensor) -> None:
-        """Goes on with the networks of these places."""
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> Self:
+        """One like this with every tensor [M, ...] of its state changed so, in an order that is always the same."""
 
 
 class Sgd:
@@ -46,9 +51,11 @@ class Sgd:
                 self._velocity[name] = change
             parameter.addcmul_(change, _each(rates, parameter), value=-1)
 
-    def only(self, kept: Tensor) -> None:
-        """Goes on with the networks of these places."""
-        self._velocity = {name: v[kept] for name, v in self._velocity.items()}
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> Self:
+        """One like this with every tensor of its state changed so."""
+        other = copy(self)
+        other._velocity = {name: change(v) for name, v in self._velocity.items()}
+        return other
 
 
 class AdamW:
@@ -73,12 +80,15 @@ class AdamW:
             second.mul_(self.beta2).addcmul_(gradient, gradient, value=1 - self.beta2)
             if self.weight_decay:
                 parameter.mul_(1 - rate * self.weight_decay)
-            size = second.sqrt().div_(math.sqrt(1 - self.beta2**self._steps)).add_(self.epsilon)
+            root = second.clamp_min(LEAST).sqrt()
+            size = (root / math.sqrt(1 - self.beta2**self._steps)).add_(self.epsilon)
             parameter.addcmul_(first / size, rate, value=-1 / (1 - self.beta1**self._steps))
 
-    def only(self, kept: Tensor) -> None:
-        """Goes on with the networks of these places."""
-        self._moments = {name: (first[kept], second[kept]) for name, (first, second) in self._moments.items()}
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> Self:
+        """One like this with every tensor of its state changed so."""
+        other = copy(self)
+        other._moments = {name: (change(first), change(second)) for name, (first, second) in self._moments.items()}
+        return other
 
 
 def optimizer_of(recipe: Recipe) -> Optimizer:

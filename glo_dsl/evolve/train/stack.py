@@ -67,12 +67,12 @@ class Stack:
     def __len__(self) -> int:
         return len(next(iter(self.parameters.values())))
 
-    def __call__(self, inputs: Tensor, training: bool = True) -> Tensor:
+    def __call__(self, inputs: Tensor, training: bool = True, differentiable: bool | None = None) -> Tensor:
         """Outputs [M, batch, ...] for inputs [M, batch, ...], or for [batch, ...] that all share; differentiable by the
-        parameters if `training`."""
+        parameters if that is said, or else if `training`."""
         self.network.train(training)
         shared = inputs.dim() == self._axes
-        with nullcontext() if training else torch.no_grad():
+        with nullcontext() if (training if differentiable is None else differentiable) else torch.no_grad():
             if self._chain:
                 return dense(
                     self._chain, self.parameters, inputs.expand(len(self), *inputs.shape) if shared else inputs

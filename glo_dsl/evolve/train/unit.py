@@ -6,22 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from glo_dsl.evolve.kernels import Candidate
 from glo_dsl.evolve.tasks.task import Part, Task
+from glo_dsl.evolve.train.feed import Feed, pieces
 from glo_dsl.evolve.train.losses import bound
 from glo_dsl.evolve.train.optimize import factor, optimizer_of
 from glo_dsl.evolve.train.stack import Stack, chance, drawn
 
-BATCHES = 1_000_003
-"""What is added to a seed for the generator of its batches, which is not that of its weights."""
-
 LOOK = 20
 """Steps after which networks that have diverged are looked for."""
-
-AT_ONCE = 2**24
-"""Numbers in the inputs of one evaluation."""
 
 
 @dataclass(frozen=True)
@@ -106,11 +101,9 @@ class _Unit:
         self.task, self.seeds, self.device = task, tuple(seeds), device
         self.jobs = list(range(len(jobs)))
         self._all = list(jobs)
-        self._inputs, self._targets = (t.to(device) for t in task.train)
-        self._order = torch.stack([batches(task, seed) for seed in seeds], dim=1).to(device)  # [steps, S, batch]
-        self._generators = [torch.Generator().manual_seed(seed + 2 * BATCHES) for seed in seeds]
+        self._feed = Feed(task, seeds, device)
         networks = [n.to(device) for n in drawn(task.model, seeds)]
-        self.stack = Stack(networks * len(jobs), self._inputs[:2])
+        self.stack = Stack(networks * len(jobs), self._feed.example)
         self._optimizer = optimizer_of(task.recipe)
         self._alive = torch.ones(len(self.stack), device=device)
         self._step = 0
@@ -118,11 +111,11 @@ class _Unit:
 
     def _bind(self) -> None:
         """Buffers for as many candidates as there are."""
-        rows = len(self.seeds) * self._order.shape[-1]
+        rows = len(self.seeds) * self._feed.batch
         shape = (len(self.jobs), rows, *[self.task.outputs] * (self.task.metric == "accuracy"))
         self._outputs = torch.zeros(shape, device=self.device)
         self._gradients = torch.zeros_like(self._outputs)
-        self._target = torch.zeros(rows, dtype=self._targets.dtype, device=self.device)
+        self._target = torch.zeros(rows, dtype=self.task.train[1].dtype, device=self.device)
         chosen = [self._all[n] for n in self.jobs]
         rates = [job.rate for job in chosen for _ in self.seeds]
         self._rates = torch.tensor(rates, device=self.device)
@@ -139,23 +132,17 @@ class _Unit:
         self._step = until
 
     def _one(self, step: int) -> None:
-        chosen = self._order[step]  # [S, batch]
-        inputs = self._augmented(self._inputs[chosen])
-        self._target.copy_(self._targets[chosen].reshape(-1))
+        inputs, targets = self._feed(step)
+        self._target.copy_(targets.reshape(-1))
         every = inputs.expand(len(self.jobs), *inputs.shape).flatten(0, 1)
         outputs = self.stack(every)  # [M, batch, ...]
         self._outputs.copy_(outputs.detach().reshape(self._outputs.shape))
         self._losses()
-        above = self._gradients.div_(chosen.shape[-1]).reshape(outputs.shape)
+        above = self._gradients.div_(self._feed.batch).reshape(outputs.shape)
         found = torch.autograd.grad(outputs, list(self.stack.parameters.values()), above)
         with torch.no_grad():
             rates = self._rates * self._alive * factor(self.task.recipe, step)
             self._optimizer.step(self.stack.parameters, dict(zip(self.stack.parameters, found)), rates)
-
-    def _augmented(self, inputs: Tensor) -> Tensor:
-        if self.task.augment is None:
-            return inputs
-        return torch.stack([self.task.augment(x, g) for x, g in zip(inputs, self._generators)])
 
     def _rest(self) -> None:
         """Networks that have diverged are set to 0 and stay there: NaN is slow on some processors, and says no more."""
@@ -175,7 +162,7 @@ class _Unit:
         members = torch.tensor([n * seeds + s for n in kept for s in range(seeds)], device=self.device)
         self.jobs = [self.jobs[n] for n in kept]
         self.stack.only(members)
-        self._optimizer.only(members)
+        self._optimizer = self._optimizer.mapped(lambda state: state[members])
         self._alive = self._alive[members]
         self._bind()
 
@@ -183,9 +170,7 @@ class _Unit:
         """[jobs][seeds]"""
         self._rest()
         inputs, targets = (t.to(self.device) for t in part)
-        size = max(1, AT_ONCE // (len(self.stack) * inputs[0].numel()))
-        parts = [inputs[n : n + size] for n in range(0, len(inputs), size)]
-        outputs = torch.cat([self.stack(x, training=False) for x in parts], dim=1)
+        outputs = torch.cat([self.stack(x, training=False) for x in pieces(inputs, len(self.stack))], dim=1)
         found = metric_of(self.task, outputs, targets)
         found[~(self._alive.bool() & outputs.flatten(1).isfinite().all(1))] = float("nan")
         return [tuple(row) for row in found.reshape(len(self.jobs), len(self.seeds)).double().tolist()]
@@ -200,12 +185,13 @@ def metric_of(task: Task, outputs: Tensor, targets: Tensor) -> Tensor:
     return 1 - missed / (targets - targets.mean()).square().sum()
 
 
-def batches(task: Task, seed: int) -> Tensor:
-    """Places of samples [steps, batch]: every epoch a new permutation, the incomplete last batch left out."""
-    generator = Generator().manual_seed(seed + BATCHES)
-    samples = task.train[0].shape[0]
-    batch = min(task.recipe.batch, samples)
-    each = samples // batch
-    epochs = -(-task.recipe.steps // each)
-    orders = [torch.randperm(samples, generator=generator)[: each * batch] for _ in range(epochs)]
-    return torch.cat(orders).view(-1, batch)[: task.recipe.steps]
+def smooth_of(task: Task, outputs: Tensor, targets: Tensor) -> Tensor:
+    """What stands for the metric [M] where it has to have a derivative; arguments as in `metric_of`.
+
+    Accuracy becomes the mean probability of the label. It is bounded, so a wrong label costs no more than one that is
+    missed: the likelihood of noisy labels is highest for a loss that is sure of nothing.
+    """
+    if task.metric != "accuracy":
+        return metric_of(task, outputs, targets)
+    labels = targets.expand(len(outputs), -1)[..., None]
+    return outputs.softmax(-1).gather(-1, labels).mean((1, 2))

@@ -34,7 +34,7 @@ def test_every_network_is_optimised_as_alone(optimizer: str, momentum: float, de
     for step in range(6):
         if step == 4:  # the others go on without the first
             mine, alone, others = mine[[1, 2]].clone(), alone[1:], others[1:]
-            stacked.only(torch.tensor([1, 2]))
+            stacked = stacked.mapped(lambda state: state[[1, 2]])
         gradient = torch.randn(mine.shape, generator=g)
         stacked.step({"w": mine}, {"w": gradient}, RATES[-len(mine) :])
         for parameter, other, own in zip(alone, others, gradient):

@@ -13,9 +13,10 @@ from torch import Generator, Tensor, nn
 import glo_dsl as glo
 from glo_dsl.evolve.kernels import Candidate, build_candidates
 from glo_dsl.evolve.tasks.task import Recipe, Task
+from glo_dsl.evolve.train.feed import BATCHES, batches
 from glo_dsl.evolve.train.optimize import factor
 from glo_dsl.evolve.train.stack import drawn
-from glo_dsl.evolve.train.unit import BATCHES, Job, Rungs, batches, train
+from glo_dsl.evolve.train.unit import Job, Rungs, train
 from glo_dsl.lang.loss import Loss
 
 BRIER = "loss brier(z: real[C], t: class[C]) = let p = softmax(z), y = onehot(t) in sum((p - y)^2)"
