@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from glo_dsl.evolve.store import schema
@@ -139,6 +139,12 @@ payloads = pieces | st.fixed_dictionaries(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(payload=payloads)
+@example(
+    payload={
+        "part": "validation",
+        "jobs": ["[", {"key": "0a", "text": "x", "rate": 1}, {"key": "0A", "text": "y", "rate": 2}],
+    }
+)
 def test_any_payload_may_be(study: Study, tmp_path: Path, payload: Any) -> None:
     """Only the first job with the key of an evaluation gives it a line."""
     rung = study.record("next", None)
