@@ -89,12 +89,14 @@ def _draw(weights: Sequence[float], generator: np.random.Generator) -> int:
 
 
 def paths(root: Expr) -> list[Path]:
-    """The address of every node of the tree, the root's first; a shared node has several."""
+    """The address of every number in the tree, the root's first; a shared node has several. Conditions have none: what
+    is drawn in the place of a node is a number."""
     found: list[Path] = []
     stack: list[tuple[Expr, Path]] = [(root, ())]
     while stack:
         node, path = stack.pop()
-        found.append(path)
+        if node.type.kind == "real":
+            found.append(path)
         stack.extend((arg, (*path, n)) for n, arg in enumerate(node.args))
     return found
 
@@ -138,6 +140,8 @@ def mutate(root: Expr, words: Vocabulary, generator: np.random.Generator) -> Exp
 def _mutated(node: Expr, words: Vocabulary, generator: np.random.Generator) -> Expr:
     if isinstance(node, Apply):
         node = apply(node.op, *(_mutated(a, words, generator) for a in node.args))
+    if node.type.kind != "real":
+        return node
     if isinstance(node, Const) and generator.random() < words.point:
         node = const(node.value + generator.choice([-1.0, 1.0]))
     if generator.random() < words.point:

@@ -13,12 +13,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from glo_dsl.evolve.space import Space
-from glo_dsl.evolve.variation import Vocabulary, crossover, mutate, paths, random_tree, replaced, subtree
+from glo_dsl.evolve.strategies.breeding import TRIES, Breeding, Child, Member
+from glo_dsl.evolve.strategies.starts import Kind, Start
+from glo_dsl.evolve.variation import Vocabulary
 from glo_dsl.evolve.work import Proposal, Told
-from glo_dsl.ir.expr import Const, Expr, Var, apply, const, size, walk
-
-TRIES = 10
-"""Draws of a child that is new before one is taken that is not."""
+from glo_dsl.ir.expr import Expr, size
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,8 @@ class Settings:
         newcomers: share of proposals that are random trees. depth: of these.
         elites: share of parents from the best of their size.
         migration: generations after which the best of each island is copied to the next.
+        start: known losses that are asked about first: "zoo", the library's; "taylor", polynomials around points of
+            cross-entropy; "both" or "none".
     """
 
     population: int = 60
@@ -47,15 +48,7 @@ class Settings:
     elites: float = 0.15
     migration: int = 5
     depth: int = 2
-
-
-@dataclass(frozen=True)
-class Member:
-    """An expression that was trained, the number of the proposal that it was, and what it reached."""
-
-    genotype: Expr
-    number: int
-    fitness: float
+    start: Kind = "both"
 
 
 @dataclass
@@ -68,21 +61,23 @@ class _Island:
 
     @property
     def best(self) -> Member | None:
-        return max(self.members, key=_rank, default=None)
+        return max(self.members, key=lambda member: member.rank, default=None)
 
 
 class Islands:
-    """The strategy. It searches the hole of a loss; `start` are expressions for it that are known to be worth a try."""
+    """The strategy. It searches the hole of a loss; `start` is asked about before anything else."""
 
-    def __init__(self, space: Space, settings: Settings, seed: int, start: Sequence[Expr] = ()) -> None:
+    def __init__(self, space: Space, settings: Settings, seed: int, start: Sequence[Start] = ()) -> None:
         self.space, self.settings = space, settings
-        self.words = Vocabulary(space.terms)
         self._generator = np.random.default_rng(seed)
+        words = Vocabulary(space.terms)
+        self._breeding = Breeding(words, self._generator, settings.crossover, settings.constant, settings.depth)
         self._islands = [_Island() for _ in range(settings.islands)]
         self._elites: dict[int, Member] = {}
         self._seen: set[Expr] = set()
         self._start = list(start)
-        self._asked: list[tuple[Expr, int, Proposal]] = []
+        self._asked: list[tuple[Child, int]] = []
+        self._proposals: tuple[Proposal, ...] = ()
         self._count = self._generation = 0
 
     @property
@@ -94,18 +89,26 @@ class Islands:
         """A generation, the islands in turn."""
         if not self._asked and self._generation < self.settings.generations:
             for n in range(self.settings.population):
-                self._asked.append(self._proposed(n % len(self._islands)))
-        return [proposal for _, _, proposal in self._asked]
+                place = n % len(self._islands)
+                self._asked.append((self._new(self._islands[place]), place))
+            self._proposals = tuple(proposed(self.space, child) for child, _ in self._asked)
+        return self._proposals
 
     def tell(self, outcomes: Sequence[Told]) -> None:
-        """Members for the islands; one whose gradient is known already is no new one."""
-        for (genotype, island, _), told in zip(self._asked, outcomes, strict=True):
+        """Members for the islands; one whose gradient is known already is no new one.
+
+        Raises:
+            ValueError: not one outcome for each proposal, or nothing was asked.
+        """
+        if not self._asked or len(outcomes) != len(self._asked):
+            raise ValueError(f"{len(self._asked)} proposals wait for an outcome, got {len(outcomes)}")
+        for (child, island), told in zip(self._asked, outcomes):
             if told.fitness is not None and not told.reason:
-                member = Member(genotype, self._count, told.fitness)
+                member = Member(child.genotype, self._count, told.fitness, child.seeds)
                 self._islands[island].add(member, self.settings.members)
                 self._keep(member)
             self._count += 1
-        self._asked = []
+        self._asked, self._proposals = [], ()
         self._generation += 1
         if self._generation % self.settings.migration == 0:
             self._migrate()
@@ -121,68 +124,36 @@ class Islands:
             if guest is not None:
                 island.add(guest, self.settings.members)
 
-    def _proposed(self, place: int) -> tuple[Expr, int, Proposal]:
-        child, origin, parents = self._new(self._islands[place])
-        self._seen.add(child)
-        filled = self.space.fill(child)
-        return child, place, Proposal(filled, origin, parents, {"complexity": size(child)}, child)
-
-    def _new(self, island: _Island) -> tuple[Expr, str, tuple[int, ...]]:
+    def _new(self, island: _Island) -> Child:
         """A child that was not proposed before, if one turns up soon."""
         if self._start:
-            return self._start.pop(0), "start", ()
+            first = self._start.pop(0)
+            self._seen.add(first.genotype)
+            return Child(first.genotype, first.origin, seeds=(first.origin,))
         for _ in range(TRIES):
             found = self._child(island)
-            if found[0] not in self._seen:
+            if found.genotype not in self._seen:
                 break
+        self._seen.add(found.genotype)
         return found
 
-    def _child(self, island: _Island) -> tuple[Expr, str, tuple[int, ...]]:
-        generator, settings = self._generator, self.settings
-        if not island.members or generator.random() < settings.newcomers:
-            return self._random(), "random", ()
-        parent = self._parent(island)
-        chance = generator.random()
-        if chance < settings.crossover:
-            other = self._parent(island)
-            child, _ = crossover(parent.genotype, other.genotype, self.words, generator)
-            return mutate(child, self.words, generator), "crossover", (parent.number, other.number)
-        if chance < settings.crossover + settings.constant:
-            return self._scaled(parent.genotype), "constant", (parent.number,)
-        child = parent.genotype
-        for _ in range(TRIES):
-            child = mutate(parent.genotype, self.words, generator)
-            if child is not parent.genotype:
-                break
-        return child, "mutation", (parent.number,)
+    def _child(self, island: _Island) -> Child:
+        if not island.members or self._generator.random() < self.settings.newcomers:
+            return self._breeding.newcomer()
+        return self._breeding.child(lambda: self._parent(island))
 
     def _parent(self, island: _Island) -> Member:
         if self._elites and self._generator.random() < self.settings.elites:
             elites = self.elites
             return elites[int(self._generator.integers(len(elites)))]
         drawn = self._generator.integers(len(island.members), size=self.settings.tournament)
-        return max((island.members[int(n)] for n in drawn), key=_rank)
-
-    def _random(self) -> Expr:
-        """A random tree that mentions every term, if one turns up soon: without a term it can hardly be a loss."""
-        tree = random_tree(self.words, self._generator, self.settings.depth)
-        for _ in range(2 * TRIES):
-            if set(self.words.terms) <= {node for node in walk((tree,)) if isinstance(node, Var)}:
-                break
-            tree = random_tree(self.words, self._generator, self.settings.depth)
-        return tree
-
-    def _scaled(self, root: Expr) -> Expr:
-        """One node times a factor around 1, a literal changed in its place."""
-        found = paths(root)
-        path = found[int(self._generator.integers(len(found)))]
-        factor = float(f"{np.exp(self._generator.normal(0, 0.5)):.3g}")
-        node = subtree(root, path)
-        value = const(float(f"{node.value * factor:.3g}")) if isinstance(node, Const) else None
-        child = replaced(root, path, value if value is not None else apply("mul", const(factor), node))
-        return child if size(child) <= self.words.largest else root
+        return max((island.members[int(n)] for n in drawn), key=lambda member: member.rank)
 
 
-def _rank(member: Member) -> tuple[float, int]:
-    """The fitter; of equally fit ones the smaller."""
-    return member.fitness, -size(member.genotype)
+def proposed(space: Space, child: Child) -> Proposal:
+    """The question about a child: `seeds` in its notes tell what is found from what is remembered."""
+    notes: dict[str, object] = {"complexity": size(child.genotype)}
+    if child.seeds:
+        notes["seeds"] = list(child.seeds)
+    parents = tuple(dict.fromkeys(member.number for member in child.parents))
+    return Proposal(space.fill(child.genotype), child.origin, parents, notes, child.genotype)

@@ -16,8 +16,10 @@ from glo_dsl.evolve.strategies.glo import Glo
 from glo_dsl.evolve.strategies.glo import Settings as GloSettings
 from glo_dsl.evolve.strategies.islands import Islands
 from glo_dsl.evolve.strategies.islands import Settings as IslandSettings
+from glo_dsl.evolve.strategies.starts import starts
 from glo_dsl.evolve.strategies.taylor import Settings as TaylorSettings
 from glo_dsl.evolve.strategies.taylor import Taylor
+from glo_dsl.evolve.variation import Vocabulary
 from glo_dsl.evolve.work import Strategy
 from glo_dsl.lang.loss import Loss
 
@@ -26,7 +28,8 @@ T = TypeVar("T")
 
 
 def _islands(options: Options, loss: Loss, seed: int, classes: int) -> Strategy:
-    return Islands(space_of(loss), settings_of(IslandSettings, options), seed)
+    space, settings = space_of(loss), settings_of(IslandSettings, options)
+    return Islands(space, settings, seed, starts(settings.start, space, classes, Vocabulary.largest))
 
 
 def _glo(options: Options, loss: Loss, seed: int, classes: int) -> Strategy:
