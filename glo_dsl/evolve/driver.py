@@ -51,7 +51,8 @@ class Progress:
 
 @dataclass(frozen=True)
 class Trained:
-    """A proposal that was trained: its loss, gradient class, the rate it did best at and how."""
+    """A proposal that was trained: its loss, gradient class, the rate it did best at and how; `seeds` are the known
+    losses that it comes from."""
 
     loss: Loss
     verdict: Verdict
@@ -59,6 +60,7 @@ class Trained:
     fitness: float
     complexity: int
     genotype: Expr | None
+    seeds: tuple[str, ...] = ()
 
     @property
     def rank(self) -> tuple[float, int]:
@@ -112,9 +114,15 @@ class Search:
             number += 1
             self._say("searching", min(self.ledger.trainings, self.config.trainings), self.config.trainings)
 
+    @property
+    def tally(self) -> tuple[tuple[str, int], ...]:
+        """What became of the proposals, and of expressions that the strategy bred and did not ask about."""
+        dropped: Counter[str] = getattr(self._strategy, "dropped", Counter())
+        return tuple((self.counts + dropped).items())
+
     def _say(self, stage: str, done: int, total: int) -> None:
         best = max((t.fitness for t in self.trained.values()), default=None)
-        self._report(Progress(stage, done, total, best, tuple(self.counts.items()), self.ledger.trainings))
+        self._report(Progress(stage, done, total, best, self.tally, self.ledger.trainings))
 
     def say(self, stage: str, done: int = 0, total: int = 1) -> None:
         """Reports a stage of what comes after the strategy."""
@@ -149,8 +157,9 @@ class Search:
         assert measured.fitness is not None
         if verdict.key not in self.trained and measured.steps == self.steps[-1]:
             self.trained[verdict.key] = Trained(
-                proposal.loss, verdict, request.rate, measured.fitness, _complexity(proposal), proposal.genotype
-            )
+                proposal.loss, verdict, request.rate, measured.fitness, _complexity(proposal), proposal.genotype,
+                _seeds(proposal),
+            )  # fmt: skip
         return Told(measured.fitness, verdict.reason or "")
 
     def judged(self, losses: Sequence[Loss]) -> list[Verdict]:
@@ -191,7 +200,7 @@ class Search:
         return self._funnel.peek(loss)
 
     def _leaders(self) -> list[Finalist]:
-        """The best of all, and the best of every size that is better than all smaller ones.
+        """The best of all, the best of every size that is better than all smaller ones, and the front of the strategy.
 
         Raises:
             GloError: nothing was trained.
@@ -204,14 +213,43 @@ class Search:
             if entry.fitness > best:
                 front.append(entry)
                 best = entry.fitness
-        chosen = list({id(t): t for t in (*ranked[: self.config.leaders], *front)}.values())
+        front += self._strategys_front()
+        chosen = {t.verdict.key: t for t in (*ranked[: self.config.leaders], *front)}.values()
         answer = getattr(self._strategy, "answer", None)
-        found = [Finalist(t.loss, t.verdict, t.rate, t.complexity, t.genotype) for t in chosen]
+        found = [Finalist(t.loss, t.verdict, t.rate, t.complexity, t.genotype, t.seeds) for t in chosen]
         if answer is not None:
             verdict = self._funnel.peek(answer)
             if verdict.reason is None:
                 found.append(Finalist(answer, verdict, self.rates_of(verdict)[0], size(answer.expr)))
         return found
+
+    def _strategys_front(self) -> list[Trained]:
+        """Those that the strategy holds to be the best by several objectives; by others they may have been trained."""
+        found = []
+        for genotype in getattr(self._strategy, "front", ()):
+            assert self.space is not None
+            loss = self.space.fill(genotype)
+            verdict = self._funnel.peek(loss)
+            if verdict.key in self.trained:
+                twin = self.trained[verdict.key]
+                rate = twin.rate * twin.verdict.largest / verdict.largest
+                found.append(
+                    replace(twin, loss=loss, verdict=verdict, rate=rate, complexity=size(genotype), genotype=genotype)
+                )
+        return found
+
+    def order(self, leaders: Sequence[Finalist], fitness: Sequence[float]) -> list[int]:
+        """The places of leaders, those first that are to be reported: in the order of the strategy, if it has one, else
+        by fitness, and of equals the smaller."""
+        order = getattr(self._strategy, "order", None)
+        if order is not None:
+            return list(order([(f.loss, f.complexity) for f in leaders], fitness))
+        return sorted(range(len(leaders)), key=lambda n: (-fitness[n], leaders[n].complexity, n))
+
+
+def _seeds(proposal: Proposal) -> tuple[str, ...]:
+    given = proposal.notes.get("seeds")
+    return tuple(given) if isinstance(given, list) else ()
 
 
 def _complexity(proposal: Proposal) -> int:

@@ -1,13 +1,13 @@
 """What must stand in the hole of a space for it to become a loss that is already known.
 
-The body of the space is undone around its hole, operator by operator: if `-mean(?f(x, y))` is to be L, then `mean(?f)` is
-to be `-L`, and what a mean is of follows from L written as a sum over classes. The rest is to say L in the terms of the
-hole. None of these steps needs to be trusted: a filling counts only if the funnel finds the gradient of L in it.
+The body of the space is undone around its hole, operator by operator: if `-mean(?f(x, y))` is to be L, then `mean(?f)`
+is to be `-L`, and what a mean is of follows from L written as a sum over classes. The rest is to say L in the terms of
+the hole. None of these steps needs to be trusted: a filling counts only if the funnel finds the gradient of L in it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 
@@ -30,7 +30,7 @@ UNDONE = {
 SPELLINGS = ("log_softmax(a) = log(softmax(a))", "softmax(a) = exp(log_softmax(a))")
 """Ways to write one row in terms of another, each tried by itself."""
 
-_LETTERS = {letter: var(letter, REAL_ROW) for letter in "abg"}
+_LETTERS: dict[str, Expr] = {letter: var(letter, REAL_ROW) for letter in "abg"}
 
 
 def filling(space: Space, loss: Loss, funnel: Funnel) -> Expr | None:
@@ -54,7 +54,11 @@ def filling(space: Space, loss: Loss, funnel: Funnel) -> Expr | None:
         target = _settled(space.loss, _undone(body, hole, target), funnel)
         return next((e for e in _candidates(space, hole, simplify((target,))[0])
                      if funnel.peek(space.fill(e)).key == wanted.key), None)  # fmt: skip
-    except (_NoWay, ValueError, GloError):  # the hole may have gone; an operator may refuse what stands for its argument
+    except (
+        _NoWay,
+        ValueError,
+        GloError,
+    ):  # the hole may be gone, or there twice; an operator may refuse an argument
         return None
 
 
@@ -104,8 +108,9 @@ def _undone(body: Expr, around: Expr, target: Expr) -> Expr:
         elif body.op.name == "gather" and place == 0:
             target = _row_of(target, body.args[1])
         elif body.op.name in UNDONE:
-            arguments = dict(zip((_LETTERS["a"], _LETTERS["b"]), body.args))
-            (target,) = substitute((_undoing(body.op.name)[place],), {**arguments, _LETTERS["g"]: target})
+            known: dict[Expr, Expr] = {_LETTERS["g"]: target}
+            known.update(zip((_LETTERS["a"], _LETTERS["b"]), body.args))
+            (target,) = substitute((_undoing(body.op.name)[place],), known)
         else:
             raise _NoWay
         body = body.args[place]
@@ -159,7 +164,7 @@ def _candidates(space: Space, hole: Hole, target: Expr) -> Iterator[Expr]:
 
 
 @cache
-def _table(line: str) -> Mapping[str, tuple[Rule, ...]]:
+def _table(line: str) -> dict[str, tuple[Rule, ...]]:
     (rule,) = parse_rules(line)
     return {rule.left.op.name: (rule,)}
 
@@ -192,15 +197,15 @@ def _plain(root: Expr) -> Expr:
     """Without a factor above 0 and without a summand that no gradient sees, if the hole is in a sum."""
     core, falls = root, False
     while isinstance(core, Apply):
-        literals = [n for n, arg in enumerate(core.args) if isinstance(arg, Const)]
-        if core.op.name == "neg":
-            core, falls = core.args[0], not falls
-        elif core.op.name in ("add", "sub", "mul", "div") and literals and not (core.op.name == "div" and 0 in literals):
-            (place, *_), factor = literals, core.op.name in ("mul", "div")
-            number, rest = core.args[place], core.args[1 - place]
-            assert isinstance(number, Const)
-            falls ^= number.value < 0 if factor else core.op.name == "sub" and place == 0
-            core = rest
+        name, (first, *others) = core.op.name, core.args
+        if name == "neg":
+            core, falls = first, not falls
+        elif name in ("mul", "add", "sub") and isinstance(first, Const):
+            falls ^= name == "sub" or (name == "mul" and first.value < 0)
+            core = others[0]
+        elif name in ("div", "sub") and isinstance(others[0], Const):
+            falls ^= name == "div" and others[0].value < 0
+            core = first
         else:
             break
     return simplify((apply("neg", core),))[0] if falls else core

@@ -84,8 +84,8 @@ def random_leaf(words: Vocabulary, generator: np.random.Generator) -> Expr:
 
 
 def _draw(weights: Sequence[float], generator: np.random.Generator) -> int:
-    shares = np.asarray(weights) / np.sum(weights)
-    return int(generator.choice(len(shares), p=shares))
+    ends = np.cumsum(weights)
+    return int(np.searchsorted(ends, generator.random() * ends[-1], side="right"))
 
 
 def paths(root: Expr) -> list[Path]:
@@ -155,4 +155,6 @@ def _same_arity(node: Expr, words: Vocabulary, generator: np.random.Generator) -
     if not isinstance(node, Apply):
         return random_leaf(words, generator)
     operators = words.operators(node.op.arity)
+    if not operators:  # such as for a choice, which comes from a loss that was known before
+        return node
     return apply(operators[_draw([words.weight(op) for op in operators], generator)], *node.args)

@@ -29,23 +29,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Finalist:
-    """A loss on its way to the report: its gradient class, and a learning rate that it did well at."""
+    """A loss on its way to the report: its gradient class, a learning rate that it did well at, and the known losses
+    that it comes from."""
 
     loss: Loss
     verdict: Verdict
     rate: float
     complexity: int
     genotype: Expr | None = None
+    seeds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of the report: a loss, its rates, what it reached on the test data with each fresh seed."""
+    """A row of the report: a loss, its rates, what it reached on the test data with each fresh seed; and the known
+    losses that it comes from: what has none was found, what has some was found on the way from there."""
 
     loss: Loss
     complexity: int
     result: Result
     genotype: Expr | None = None
+    seeds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,16 +87,16 @@ def verified(search: Search, leaders: Sequence[Finalist]) -> Outcome:
     places = sorted(range(len(confirmed)), key=lambda n: (-confirmed[n], with_rates[1 + n][0].complexity, n))
     order = [with_rates[0], *(with_rates[1 + n] for n in places)]
     search.say("fresh seeds on test data")
-    first, *rest = [Entry(f.loss, f.complexity, _fresh(search, f, grid), f.genotype) for f, grid in order]
-    return Outcome(first, tuple(rest), trainings, search.ledger.trainings, tuple(search.counts.items()))
+    first, *rest = [Entry(f.loss, f.complexity, _fresh(search, f, grid), f.genotype, f.seeds) for f, grid in order]
+    return Outcome(first, tuple(rest), trainings, search.ledger.trainings, search.tally)
 
 
 def _second_look(search: Search, leaders: Sequence[Finalist]) -> list[Finalist]:
-    """The best on other seeds; of equals the smaller."""
+    """The first on other seeds."""
     schedule = Schedule(search.config.seeds("leader"), search.steps[-1:])
     requests = [search.request(f.loss, f.verdict, f.rate) for f in leaders]
     fitness = [m.fitness or 0.0 for m in search.ledger.evaluate("leaders", requests, schedule)]
-    order = sorted(range(len(leaders)), key=lambda n: (-fitness[n], leaders[n].complexity, n))
+    order = search.order(leaders, fitness)
     return [replace(leaders[n], loss=replace(leaders[n].loss, name=f"found{k}"))
             for k, n in enumerate(order[: search.config.finalists])]  # fmt: skip
 
@@ -155,7 +159,9 @@ def _tuned(search: Search, finalist: Finalist, rate: float) -> Finalist | None:
     if verdict.reason is not None:
         return None
     name = f"{finalist.loss.name}_tuned"
-    return Finalist(replace(best, name=name), verdict, rate * unit / verdict.scale, size(best.expr), genotype)
+    return Finalist(
+        replace(best, name=name), verdict, rate * unit / verdict.scale, size(best.expr), genotype, finalist.seeds
+    )
 
 
 def _fitness(measured: Measured | None) -> float | None:

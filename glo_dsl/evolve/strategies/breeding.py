@@ -34,12 +34,13 @@ class Member:
 
 @dataclass(frozen=True)
 class Child:
-    """An expression, how it was made, and of whom."""
+    """An expression, how it was made, and of whom; `known`: it is a loss that was known before the search."""
 
     genotype: Expr
     origin: str
     parents: tuple[Member, ...] = ()
     seeds: tuple[str, ...] = ()
+    known: bool = False
 
 
 @dataclass(frozen=True)

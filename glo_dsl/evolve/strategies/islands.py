@@ -7,6 +7,7 @@ mostly the luckiest, and must not rule for ever. The best of every size are kept
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -14,10 +15,14 @@ import numpy as np
 
 from glo_dsl.evolve.space import Space
 from glo_dsl.evolve.strategies.breeding import TRIES, Breeding, Child, Member
+from glo_dsl.evolve.strategies.foresight import Foresight, Slopes
 from glo_dsl.evolve.strategies.starts import Kind, Start
 from glo_dsl.evolve.variation import Vocabulary
 from glo_dsl.evolve.work import Proposal, Told
 from glo_dsl.ir.expr import Expr, size
+
+DIGITS = 1e5
+"""Slopes that are equal to one part in so many are taken for the same: the funnel looks closer."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,9 @@ class Settings:
         newcomers: share of proposals that are random trees. depth: of these.
         elites: share of parents from the best of their size.
         migration: generations after which the best of each island is copied to the next.
+        breadth: expressions that are bred for each that is asked about: those without a usable gradient, or with one
+            that is known, are dropped, and of the rest the most promising are taken. foresight: share of proposals that
+            are chosen so; the others are the first that were bred.
         start: known losses that are asked about first: "zoo", the library's; "taylor", polynomials around points of
             cross-entropy; "both" or "none".
     """
@@ -48,6 +56,8 @@ class Settings:
     elites: float = 0.15
     migration: int = 5
     depth: int = 2
+    breadth: int = 4
+    foresight: float = 0.5
     start: Kind = "both"
 
 
@@ -64,10 +74,23 @@ class _Island:
         return max(self.members, key=lambda member: member.rank, default=None)
 
 
-class Islands:
-    """The strategy. It searches the hole of a loss; `start` is asked about before anything else."""
+@dataclass(frozen=True)
+class _Bred:
+    """A child that could be asked about, the island that it is of, and its slopes."""
 
-    def __init__(self, space: Space, settings: Settings, seed: int, start: Sequence[Start] = ()) -> None:
+    child: Child
+    island: int
+    slopes: Slopes
+
+
+class Islands:
+    """The strategy. It searches the hole of a loss; `start` is asked about before anything else.
+
+    Attributes:
+        dropped: expressions that were bred and not asked about, by reason.
+    """
+
+    def __init__(self, space: Space, settings: Settings, seed: int, classes: int, start: Sequence[Start] = ()) -> None:
         self.space, self.settings = space, settings
         self._generator = np.random.default_rng(seed)
         words = Vocabulary(space.terms)
@@ -76,7 +99,10 @@ class Islands:
         self._elites: dict[int, Member] = {}
         self._seen: set[Expr] = set()
         self._start = list(start)
-        self._asked: list[tuple[Child, int]] = []
+        self._foresight = Foresight(classes)
+        self._met: set[bytes] = set()
+        self.dropped: Counter[str] = Counter()
+        self._asked: list[_Bred] = []
         self._proposals: tuple[Proposal, ...] = ()
         self._count = self._generation = 0
 
@@ -86,12 +112,10 @@ class Islands:
         return [self._elites[n] for n in sorted(self._elites)]
 
     def ask(self) -> Sequence[Proposal]:
-        """A generation, the islands in turn."""
+        """The next generation, see `work.Strategy`."""
         if not self._asked and self._generation < self.settings.generations:
-            for n in range(self.settings.population):
-                place = n % len(self._islands)
-                self._asked.append((self._new(self._islands[place]), place))
-            self._proposals = tuple(proposed(self.space, child) for child, _ in self._asked)
+            self._asked = self._chosen(self._bred())
+            self._proposals = tuple(proposed(self.space, one.child) for one in self._asked)
         return self._proposals
 
     def tell(self, outcomes: Sequence[Told]) -> None:
@@ -102,16 +126,48 @@ class Islands:
         """
         if not self._asked or len(outcomes) != len(self._asked):
             raise ValueError(f"{len(self._asked)} proposals wait for an outcome, got {len(outcomes)}")
-        for (child, island), told in zip(self._asked, outcomes):
+        for asked, told in zip(self._asked, outcomes):
             if told.fitness is not None and not told.reason:
-                member = Member(child.genotype, self._count, told.fitness, child.seeds)
-                self._islands[island].add(member, self.settings.members)
+                member = Member(asked.child.genotype, self._count, told.fitness, asked.child.seeds)
+                self._islands[asked.island].add(member, self.settings.members)
                 self._keep(member)
+                self._foresight.learn(asked.slopes, told.fitness)
             self._count += 1
         self._asked, self._proposals = [], ()
         self._generation += 1
         if self._generation % self.settings.migration == 0:
             self._migrate()
+
+    def _bred(self) -> list[_Bred]:
+        """Children of the islands in turn, those that are worth a question."""
+        found: list[_Bred] = []
+        fresh = self.settings.population * self.settings.breadth
+        while not found and fresh:
+            for n in range(fresh):
+                place = n % len(self._islands)
+                child = self._new(self._islands[place])
+                slopes = self._foresight.slopes(self.space.fill(child.genotype))
+                if slopes is None:
+                    self.dropped["no usable gradient"] += 1
+                elif (key := np.round(slopes * DIGITS).tobytes()) in self._met:
+                    self.dropped["gradient known"] += 1
+                else:
+                    self._met.add(key)
+                    found.append(_Bred(child, place, slopes))
+        return found
+
+    def _chosen(self, bred: Sequence[_Bred]) -> list[_Bred]:
+        """Known losses, then the most promising, then the first of the others; in the order in which they were bred."""
+        order = sorted(range(len(bred)), key=lambda n: not bred[n].child.known)
+        known = sum(one.child.known for one in bred)
+        places, rest = order[:known][: self.settings.population], order[known:]
+        expected = self._foresight.expected([bred[n].slopes for n in rest])
+        promising = [n for _, n in sorted(zip(expected, rest), key=lambda pair: -pair[0])]
+        wanted = self.settings.population - len(places)
+        places += promising[: round(self.settings.foresight * wanted)]
+        places += [n for n in rest if n not in places][: self.settings.population - len(places)]
+        self.dropped["passed over"] += len(bred) - len(places)
+        return [bred[n] for n in sorted(places)]
 
     def _keep(self, member: Member) -> None:
         place = size(member.genotype)
@@ -129,7 +185,7 @@ class Islands:
         if self._start:
             first = self._start.pop(0)
             self._seen.add(first.genotype)
-            return Child(first.genotype, first.origin, seeds=(first.origin,))
+            return Child(first.genotype, first.origin, seeds=(first.origin,), known=True)
         for _ in range(TRIES):
             found = self._child(island)
             if found.genotype not in self._seen:
