@@ -117,7 +117,7 @@ class Search:
     @property
     def tally(self) -> tuple[tuple[str, int], ...]:
         """What became of the proposals, and of expressions that the strategy bred and did not ask about."""
-        dropped: Counter[str] = getattr(self._strategy, "dropped", Counter())
+        dropped: Counter[str] = getattr(self._strategy, "dropped", None) or Counter()
         return tuple((self.counts + dropped).items())
 
     def _say(self, stage: str, done: int, total: int) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -63,10 +64,16 @@ class Vocabulary:
         return op.weight if self.weights is None else dict(self.weights).get(op.name, 0.0)
 
 
+@lru_cache
+def _choices(words: Vocabulary, arity: int | None) -> tuple[tuple[Op, ...], tuple[float, ...]]:
+    """Operators of an arity, or all, with their weights."""
+    operators = tuple(words.operators(arity))
+    return operators, tuple(words.weight(op) for op in operators)
+
+
 def random_tree(words: Vocabulary, generator: np.random.Generator, depth: int) -> Expr:
     """A tree at most `depth` levels below its root, every element drawn by weight."""
-    operators = words.operators() if depth > 0 else []
-    weights = [words.weight(op) for op in operators]
+    operators, weights = _choices(words, None) if depth > 0 else ((), ())
     leaves = [words.term_weight * len(words.terms), words.literal_weight * len(words.literals)]
     place = _draw([*weights, *leaves], generator)
     if place < len(operators):
@@ -154,7 +161,7 @@ def _mutated(node: Expr, words: Vocabulary, generator: np.random.Generator) -> E
 def _same_arity(node: Expr, words: Vocabulary, generator: np.random.Generator) -> Expr:
     if not isinstance(node, Apply):
         return random_leaf(words, generator)
-    operators = words.operators(node.op.arity)
+    operators, weights = _choices(words, node.op.arity)
     if not operators:  # such as for a choice, which comes from a loss that was known before
         return node
-    return apply(operators[_draw([words.weight(op) for op in operators], generator)], *node.args)
+    return apply(operators[_draw(weights, generator)], *node.args)

@@ -45,7 +45,7 @@ class Settings:
             cross-entropy; "both" or "none".
     """
 
-    population: int = 60
+    population: int = 20
     generations: int = 100
     islands: int = 3
     members: int = 24
@@ -56,7 +56,7 @@ class Settings:
     elites: float = 0.15
     migration: int = 5
     depth: int = 2
-    breadth: int = 4
+    breadth: int = 6
     foresight: float = 0.5
     start: Kind = "both"
 

@@ -84,7 +84,7 @@ class Nsga2:
         """
         unknown = [name for name in settings.objectives if name not in OBJECTIVES]
         if unknown or len(set(settings.objectives)) < 2:
-            given = ", ".join(settings.objectives)
+            given = ", ".join(map(str, settings.objectives))
             raise ValueError(f"objectives are two or more of {', '.join(OBJECTIVES)}, got {given or 'none'}")
         if settings.population < 2 or settings.offspring < 2:
             raise ValueError(
