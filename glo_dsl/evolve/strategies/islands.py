@@ -57,7 +57,7 @@ class Settings:
     migration: int = 5
     depth: int = 2
     breadth: int = 6
-    foresight: float = 0.5
+    foresight: float = 0.8
     start: Kind = "both"
 
 
