@@ -187,10 +187,10 @@ def test_the_presets_of_the_papers_run_to_their_end(strategy: str, options: dict
 def test_a_front_is_shown_with_what_it_comes_from(tmp_path: Path) -> None:
     """NSGA-II on known losses: the report has small ones beside fit ones, and tells what was remembered."""
     options = {"population": 6, "offspring": 8, "generations": 3, "start": "zoo"}
-    config = small("nsga2", strategy_options=options, finalists=4, tune_generations=0, trainings=200)
+    config = small("nsga2", strategy_options=options, finalists=2, tune_generations=0, trainings=200)
     outcome = begin(config, tmp_path / "study", HERE)
-    sizes = [entry.complexity for entry in outcome.entries]
-    assert len(sizes) == len(set(sizes)) == 4 and min(sizes) <= 4
+    fit, small_one = sorted(entry.complexity for entry in outcome.entries)[::-1]
+    assert small_one <= 4 < fit
     rows = json.loads((tmp_path / "study" / "summary.json").read_text())["losses"]
     assert rows[0]["seeds"] == [] and all(row["seeds"][0].startswith("zoo: ") for row in rows[1:])
     assert "comes from zoo: " in (tmp_path / "study" / "front.glo").read_text()
