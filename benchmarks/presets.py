@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -58,6 +60,11 @@ class Plan:
     settings: dict[str, Any]
     directory: Path
     where: Where
+
+    def place(self, task: str, name: str, seed: int) -> Path:
+        """The directory of a study; a task of one's own has the name of its factory."""
+        words = [re.sub(r"\W+", "-", word) for word in (Path(task).name, name)]
+        return self.directory.joinpath(*words, str(seed))
 
     def config(self, task: str, seed: int, given: dict[str, Any]) -> Config:
         return configured(
@@ -124,7 +131,7 @@ def _row(entry: Entry) -> dict[str, Any]:
 
 def searched(plan: Plan, name: str, task: str, seed: int, trainings: int) -> dict[str, Any]:
     """A search of one preset."""
-    directory = plan.directory / task / name.replace(", ", "-").replace(" ", "-") / str(seed)
+    directory = plan.place(task, name, seed)
     config = plan.config(task, seed, {**PRESETS[name], "trainings": trainings})
 
     def run() -> Outcome:
@@ -137,7 +144,7 @@ def searched(plan: Plan, name: str, task: str, seed: int, trainings: int) -> dic
 
 def known(plan: Plan, task: str, seed: int) -> dict[str, Any]:
     """Generalised cross-entropy with each exponent at its best rate; the first entry is best on validation data."""
-    directory = plan.directory / task / "gce" / str(seed)
+    directory = plan.place(task, "gce", seed)
     config = plan.config(task, seed, {"leaders": len(GCE), "finalists": len(GCE), "tune_generations": 0})
 
     def run() -> Outcome:
@@ -229,7 +236,9 @@ def _untrained(runs: Sequence[dict[str, Any]]) -> float | None:
 def _p(test: Callable[..., Any], own: Sequence[float] | None, values: Sequence[float], **how: Any) -> float | None:
     if own is None or own is values or len(own) < 2 or list(own) == list(values):
         return None
-    found = float(test(own, values, **how).pvalue)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # runs that are all equal have no p-value
+        found = float(test(own, values, **how).pvalue)
     return found if math.isfinite(found) else None
 
 
@@ -256,7 +265,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--task", action="append", help="digits and digits-noisy by default; as often as wished")
     parser.add_argument("--presets", nargs="+", choices=PRESETS, default=list(PRESETS))
     parser.add_argument("--runs", type=int, default=5, help="independent searches of each preset")
-    parser.add_argument("--trainings", type=int, default=2400, help=f"networks of a search of {FIRST}")
+    parser.add_argument("--trainings", type=int, default=1800, help=f"networks of a search of {FIRST}")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=JSON", help="a setting of every search")
     parser.add_argument(
         "--directory", type=Path, default=Path("presets-studies"), help="of the studies: run again to go on"
@@ -268,7 +277,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     given = {name: json.loads(value) for name, _, value in (text.partition("=") for text in options.set)}
-    settings = {"fresh_seeds": 50, "tune_generations": 5, **given}
+    settings = {"fresh_seeds": 50, "confirm_seeds": 30, "tune_generations": 4, **given}
     plan = Plan(options.trainings, settings, options.directory, Where(options.executor, options.workers))
     found: dict[str, Any] = {"machine": machine(), "trainings": options.trainings, "settings": settings, "tasks": {}}
     for task in options.task or ["digits", "digits-noisy"]:

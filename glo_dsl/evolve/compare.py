@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
@@ -50,4 +51,6 @@ def welch(first: Result, second: Result) -> float:
     """Two-sided p-value of Welch's test that both have the same mean."""
     from scipy.stats import ttest_ind
 
-    return float(ttest_ind(first.accuracies, second.accuracies, equal_var=False).pvalue)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of numbers that are all equal there is none: NaN
+        return float(ttest_ind(first.accuracies, second.accuracies, equal_var=False).pvalue)

@@ -39,6 +39,17 @@ def starts(kind: Kind, space: Space, classes: int, largest: int) -> list[Start]:
     """
     if kind not in get_args(Kind):
         raise ValueError(f"start is one of {', '.join(get_args(Kind))}, got {kind!r}")
+    key = (kind, space.loss.expr, tuple(space.loss.defaults.values()), space.terms, classes, largest)
+    if key not in _FOUND:
+        _FOUND[key] = _found(kind, space, classes, largest)
+    return list(_FOUND[key])
+
+
+_FOUND: dict[tuple[object, ...], list[Start]] = {}
+"""What was found for a space: to look for it takes seconds, and a search is made twice, once to see if it can be."""
+
+
+def _found(kind: Kind, space: Space, classes: int, largest: int) -> list[Start]:
     funnel = Funnel(classes)
     found = []
     for origin, loss in _known(kind, classes):
