@@ -18,6 +18,7 @@ def test_fronts_are_peeled_off_one_by_one(given: list[tuple[float, ...]]) -> Non
     left, wanted = set(range(len(given))), []
     while left:
         front = [n for n in sorted(left) if not any(dominates(given[m], given[n]) for m in left)]
+        assert front, "a strict order has a best one"
         wanted.append(front)
         left -= set(front)
     assert fronts(given) == wanted
