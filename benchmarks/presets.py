@@ -57,6 +57,7 @@ class Plan:
     """What is measured: searches of FIRST with so many networks, all others with as many steps."""
 
     trainings: int
+    tune_generations: int
     settings: dict[str, Any]
     directory: Path
     where: Where
@@ -67,9 +68,10 @@ class Plan:
         return self.directory.joinpath(*words, str(seed))
 
     def config(self, task: str, seed: int, given: dict[str, Any]) -> Config:
-        return configured(
-            SPACE.read_text(encoding="utf-8"), "glo", {**self.settings, "task": task, "seed": seed, **given}
-        )
+        """What a preset says comes before the settings; constants are tuned by those presets that tune them at all."""
+        tuned = {"tune_generations": self.tune_generations} if given.get("strategy") == "islands" else {}
+        text = SPACE.read_text(encoding="utf-8")
+        return configured(text, "glo", {**self.settings, "task": task, "seed": seed, **tuned, **given})
 
 
 def steps_of(payload: dict[str, Any]) -> int:
@@ -266,6 +268,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--presets", nargs="+", choices=PRESETS, default=list(PRESETS))
     parser.add_argument("--runs", type=int, default=5, help="independent searches of each preset")
     parser.add_argument("--trainings", type=int, default=1800, help=f"networks of a search of {FIRST}")
+    parser.add_argument("--tune-generations", type=int, default=4, help=f"of CMA-ES on what {FIRST} finds")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=JSON", help="a setting of every search")
     parser.add_argument(
         "--directory", type=Path, default=Path("presets-studies"), help="of the studies: run again to go on"
@@ -277,9 +280,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     given = {name: json.loads(value) for name, _, value in (text.partition("=") for text in options.set)}
-    settings = {"fresh_seeds": 50, "confirm_seeds": 30, "tune_generations": 4, **given}
-    plan = Plan(options.trainings, settings, options.directory, Where(options.executor, options.workers))
-    found: dict[str, Any] = {"machine": machine(), "trainings": options.trainings, "settings": settings, "tasks": {}}
+    settings = {"fresh_seeds": 50, "confirm_seeds": 30, **given}
+    where = Where(options.executor, options.workers)
+    plan = Plan(options.trainings, options.tune_generations, settings, options.directory, where)
+    found: dict[str, Any] = {
+        "machine": machine(), "trainings": plan.trainings, "tune generations": plan.tune_generations,
+        "settings": settings, "tasks": {},
+    }  # fmt: skip
     for task in options.task or ["digits", "digits-noisy"]:
         runs = measure(plan, task, options.presets, options.runs)
         found["tasks"][task] = {"rows": summary(runs), "runs": runs}

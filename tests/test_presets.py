@@ -19,7 +19,7 @@ LITTLE = [
     "--task", BLOBS, "--presets", "islands", "taylor", "--runs", "1", "--trainings", "12", "--executor", "in-process",
     "--workers", "1", "--set", "steps=8", "--set", "fresh_seeds=3", "--set", "leader_seeds=2", "--set", "rate_seeds=2",
     "--set", "tune_seeds=1", "--set", "confirm_seeds=2", "--set", "leaders=2", "--set", "finalists=1",
-    "--set", "tune_generations=1",
+    "--tune-generations", "1",
 ]  # fmt: skip
 
 

@@ -23,6 +23,7 @@ SPACES = {
     "sum": f"{HEAD} let y = softmax(z), x = onehot(t) in -mean(?f(x, y))",
     "entry": f"{HEAD} let p = softmax(z)[t] in k * ?f(p)",
     "gathered": f"{HEAD} 3 - log(sum(onehot(t) * exp(?f(log_softmax(z)) / k)))",
+    "factor": f"{HEAD} let p = softmax(z)[t] in -(1 + ?f(p)) * log(p)",  # where no summand may be left out
     "beside": f"{HEAD} let p = softmax(z)[t] in -k * log(p) - 4 / ?f(1 - p)",
 }
 
