@@ -22,7 +22,7 @@ TaskName = Annotated[
 Fraction = Annotated[float | None, typer.Option(help="How much of the training data is used.")]
 Data = Annotated[Path | None, typer.Option(help="The folder with data sets.")]
 Noise = Annotated[float | None, typer.Option(help="Share of wrong labels in training and validation data.")]
-Strategy = Annotated[str | None, typer.Option(help="islands; glo and taylor, which are the papers'.")]
+Strategy = Annotated[str | None, typer.Option(help="islands, nsga2; glo and taylor, which are the papers'.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="A setting, such as population=40; as often as wished.")]
 Order = Annotated[int | None, typer.Option(help="Of taylor's polynomials, 2 to 9.", min=2, max=9)]
 Invariant = Annotated[str | None, typer.Option(help="What taylor wants at the null epoch: paper, exact or off.")]

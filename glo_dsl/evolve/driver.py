@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -36,8 +37,8 @@ BASELINES = {
 
 @dataclass(frozen=True)
 class Trained:
-    """A proposal that was trained: its loss, gradient class, the rate it did best at and how; and how many networks had
-    been trained by then."""
+    """A proposal that was trained: its loss, gradient class, the rate it did best at and how; how many networks had
+    been trained by then; `seeds` are the known losses that it comes from."""
 
     loss: Loss
     verdict: Verdict
@@ -46,6 +47,7 @@ class Trained:
     complexity: int
     genotype: Expr | None
     trainings: int = 0
+    seeds: tuple[str, ...] = ()
 
     @property
     def rank(self) -> tuple[float, int]:
@@ -113,6 +115,15 @@ class Search:
             number += 1
             self.tell()
 
+    @property
+    def fates(self) -> tuple[tuple[str, int], ...]:
+        """What became of the proposals, and of expressions that the strategy bred and did not ask about."""
+        return tuple((self.counts + self._dropped).items())
+
+    @property
+    def _dropped(self) -> Counter[str]:
+        return getattr(self._strategy, "dropped", None) or Counter()
+
     def say(self, stage: str, done: int = 0, total: int = 1) -> None:
         """Reports a step of what comes after the strategy."""
         self._stage = stage, done, total
@@ -126,8 +137,8 @@ class Search:
             stages=tuple(s for s in STAGES if s != CONSTANTS or self.config.tune_generations),
             units=book.units,
             best=self._front[-1].fitness if self._front else None,
-            counts=tuple(self.counts.items()),
-            untrained=self.tally.untrained,
+            counts=self.fates,
+            untrained=self.tally.untrained + self._dropped.total(),
             trainings=book.finished,
             fresh=book.fresh,
             front=self._front,
@@ -172,7 +183,7 @@ class Search:
         if verdict.key not in self.trained and measured.steps == self.steps[-1]:
             self.trained[verdict.key] = Trained(
                 proposal.loss, verdict, request.rate, measured.fitness, _complexity(proposal), proposal.genotype,
-                self.ledger.finished,
+                self.ledger.finished, _seeds(proposal),
             )  # fmt: skip
         hill = self.hill(proposal.loss, measured, self.config.rates == "scaled") if proposal.hill else None
         return Told(measured.fitness, verdict.reason or "", hill)
@@ -223,7 +234,7 @@ class Search:
         return self._funnel.peek(loss)
 
     def _leaders(self) -> list[Finalist]:
-        """The best of all, and the best of every size that is better than all smaller ones.
+        """The best of all, the best of every size that is better than all smaller ones, and the front of the strategy.
 
         Raises:
             GloError: nothing was trained.
@@ -232,14 +243,43 @@ class Search:
         if not ranked:
             why = f": {self._trouble}" if self._trouble else ""
             raise GloError(f"no candidate could be trained{why}", hint="give the search more trainings")
-        chosen = list({id(t): t for t in (*ranked[: self.config.leaders], *_front(ranked))}.values())
+        front = [*_front(ranked), *self._strategys_front()]
+        chosen = {t.verdict.key: t for t in (*ranked[: self.config.leaders], *front)}.values()
         answer = getattr(self._strategy, "answer", None)
-        found = [Finalist(t.loss, t.verdict, t.rate, t.complexity, t.genotype) for t in chosen]
+        found = [Finalist(t.loss, t.verdict, t.rate, t.complexity, t.genotype, t.seeds) for t in chosen]
         if answer is not None:
             verdict = self._funnel.peek(answer)
             if verdict.reason is None:
                 found.append(Finalist(answer, verdict, self.rates_of(verdict)[0], size(answer.expr)))
         return found
+
+    def _strategys_front(self) -> list[Trained]:
+        """Those that the strategy holds to be the best by several objectives; by others they may have been trained."""
+        found = []
+        for genotype in getattr(self._strategy, "front", ()):
+            assert self.space is not None
+            loss = self.space.fill(genotype)
+            verdict = self._funnel.peek(loss)
+            if verdict.key in self.trained:
+                twin = self.trained[verdict.key]
+                rate = twin.rate * twin.verdict.largest / verdict.largest
+                found.append(
+                    replace(twin, loss=loss, verdict=verdict, rate=rate, complexity=size(genotype), genotype=genotype)
+                )
+        return found
+
+    def order(self, leaders: Sequence[Finalist], fitness: Sequence[float]) -> list[int]:
+        """The places of leaders, those first that are to be reported: in the order of the strategy, if it has one, else
+        by fitness, and of equals the smaller."""
+        order = getattr(self._strategy, "order", None)
+        if order is not None:
+            return list(order([(f.loss, f.complexity) for f in leaders], fitness))
+        return sorted(range(len(leaders)), key=lambda n: (-fitness[n], leaders[n].complexity, n))
+
+
+def _seeds(proposal: Proposal) -> tuple[str, ...]:
+    given = proposal.notes.get("seeds")
+    return tuple(given) if isinstance(given, list) else ()
 
 
 def _front(trained: Iterable[Trained]) -> list[Trained]:

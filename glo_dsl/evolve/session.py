@@ -167,6 +167,7 @@ def write(outcome: Outcome, search: Search, directory: Path) -> None:
     remark = (
         f"Found by glo search on task {config.task}; train it with a learning rate near {best.result.grid.best:.3g}."
     )
+    remark += f"\nIt comes from {', '.join(best.seeds)}." if best.seeds else ""
     text = text_of(best, search.space, "best", remark)
     (directory / "best.glo").write_text(text, encoding="utf-8")
     loss = glo_dsl.loads(text, "best.glo")["best"]
@@ -191,13 +192,14 @@ def _joined(texts: list[str]) -> str:
 
 def _told(entry: Entry, baseline: Entry) -> str:
     mean, error = entry.result.mean, entry.result.standard_error
-    return f"{mean:.4f} +- {error:.4f} on test data; {baseline.loss.name}: {baseline.result.mean:.4f}"
+    result = f"{mean:.4f} +- {error:.4f} on test data; {baseline.loss.name}: {baseline.result.mean:.4f}"
+    return f"{result}\ncomes from {', '.join(entry.seeds)}" if entry.seeds else result
 
 
 def _row(entry: Entry, baseline: Entry) -> dict[str, Any]:
     result = entry.result
     return {
-        "name": result.name, "text": restated(entry.loss), "complexity": entry.complexity,
+        "name": result.name, "text": restated(entry.loss), "complexity": entry.complexity, "seeds": list(entry.seeds),
         "learning_rate": result.grid.best, "grid": result.grid.written,
         "test": result.accuracies, "mean": result.mean, "standard_error": result.standard_error,
         "welch_p": None if entry is baseline else welch(baseline.result, result),

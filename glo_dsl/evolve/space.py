@@ -98,7 +98,7 @@ def _called_losses(loss: Loss, nodes: Sequence[Node]) -> set[str]:
 
 
 def with_coefficients(genotype: Expr, prefix: str = "c") -> tuple[Expr, tuple[Param, ...]]:
-    """The genotype with a coefficient on every node of its tree, all 1: what GLO hands to CMA-ES.
+    """The genotype with a coefficient on every number of its tree, all 1: what GLO hands to CMA-ES.
 
     A literal becomes its coefficient, with the literal as default. (Gonzalez & Miikkulainen 2019, section 4.)
     """
@@ -110,9 +110,9 @@ def with_coefficients(genotype: Expr, prefix: str = "c") -> tuple[Expr, tuple[Pa
 
     def grow(node: Expr) -> Expr:
         if isinstance(node, Const):
-            return coefficient(node.value)
+            return coefficient(node.value) if node.type.kind == "real" else node
         inner = apply(node.op, *(grow(a) for a in node.args)) if isinstance(node, Apply) else node
-        return apply("mul", coefficient(1.0), inner)
+        return apply("mul", coefficient(1.0), inner) if node.type.kind == "real" else inner
 
     return grow(genotype), tuple(params)
 

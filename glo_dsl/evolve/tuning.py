@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Finalist:
-    """A loss on its way to the report: its gradient class, and a learning rate that it did well at."""
+    """A loss on its way to the report: its gradient class, a learning rate that it did well at, and the known losses
+    that it comes from."""
 
     loss: Loss
     verdict: Verdict
     rate: float
     complexity: int
     genotype: Expr | None = None
+    seeds: tuple[str, ...] = ()
 
 
 def tuned_of(search: Search, finalist: Finalist, rate: float, done: Callable[[], None]) -> Finalist | None:
@@ -52,7 +54,8 @@ def tuned_of(search: Search, finalist: Finalist, rate: float, done: Callable[[],
     if verdict.reason is not None:
         return None
     name = f"{finalist.loss.name}_tuned"
-    return Finalist(replace(best, name=name), verdict, rate * unit / verdict.scale, size(best.expr), genotype)
+    rate = rate * unit / verdict.scale
+    return Finalist(replace(best, name=name), verdict, rate, size(best.expr), genotype, finalist.seeds)
 
 
 def tuning_of(config: Config, constants: int) -> Tuning:

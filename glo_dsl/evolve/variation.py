@@ -101,12 +101,14 @@ def _cumulative(weights: tuple[float, ...]) -> list[float]:
 
 
 def paths(root: Expr) -> list[Path]:
-    """The address of every node of the tree, the root's first; a shared node has several."""
+    """The address of every number in the tree, the root's first; a shared node has several. Conditions have none: what
+    is drawn in the place of a node is a number."""
     found: list[Path] = []
     stack: list[tuple[Expr, Path]] = [(root, ())]
     while stack:
         node, path = stack.pop()
-        found.append(path)
+        if node.type.kind == "real":
+            found.append(path)
         stack.extend((arg, (*path, n)) for n, arg in enumerate(node.args))
     return found
 
@@ -150,6 +152,8 @@ def mutate(root: Expr, words: Vocabulary, generator: np.random.Generator) -> Exp
 def _mutated(node: Expr, words: Vocabulary, generator: np.random.Generator) -> Expr:
     if isinstance(node, Apply):
         node = apply(node.op, *(_mutated(a, words, generator) for a in node.args))
+    if node.type.kind != "real":
+        return node
     if isinstance(node, Const) and generator.random() < words.point:
         node = const(node.value + generator.choice([-1.0, 1.0]))
     if generator.random() < words.point:
@@ -163,4 +167,6 @@ def _same_arity(node: Expr, words: Vocabulary, generator: np.random.Generator) -
     if not isinstance(node, Apply):
         return random_leaf(words, generator)
     operators = words.operators(node.op.arity)
+    if not operators:  # such as for a choice, which comes from a loss that was known before
+        return node
     return apply(operators[_draw([words.weight(op) for op in operators], generator)], *node.args)

@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of the report: a loss, its rates, what it reached on the test data with each fresh seed."""
+    """A row of the report: a loss, its rates, what it reached on the test data with each fresh seed; and the known
+    losses that it comes from: what has none was found, what has some was found on the way from there."""
 
     loss: Loss
     complexity: int
     result: Result
     genotype: Expr | None = None
+    seeds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,9 +72,9 @@ def verified(search: Search, leaders: Sequence[Finalist]) -> Outcome:
     order = [with_rates[0], *(with_rates[1 + n] for n in places)]
     steps, entries = _Steps(search, FRESH, len(order)), []
     for f, grid in order:
-        entries.append(Entry(f.loss, f.complexity, _fresh(search, f, grid), f.genotype))
+        entries.append(Entry(f.loss, f.complexity, _fresh(search, f, grid), f.genotype, f.seeds))
         steps.done()
-    return Outcome(entries[0], tuple(entries[1:]), trainings, search.ledger.trainings, tuple(search.counts.items()))
+    return Outcome(entries[0], tuple(entries[1:]), trainings, search.ledger.trainings, search.fates)
 
 
 class _Steps:
@@ -96,11 +98,11 @@ def _with_rates(search: Search, finalists: Sequence[Finalist], steps: _Steps) ->
 
 
 def _second_look(search: Search, leaders: Sequence[Finalist]) -> list[Finalist]:
-    """The best on other seeds; of equals the smaller."""
+    """The first on other seeds."""
     schedule = Schedule(search.config.seeds("leader"), search.steps[-1:])
     requests = [search.request(f.loss, f.verdict, f.rate) for f in leaders]
     fitness = [m.worth for m in search.ledger.evaluate("leaders", requests, schedule)]
-    order = sorted(range(len(leaders)), key=lambda n: (-fitness[n], leaders[n].complexity, n))
+    order = search.order(leaders, fitness)
     return [replace(leaders[n], loss=replace(leaders[n].loss, name=f"found{k}"))
             for k, n in enumerate(order[: search.config.finalists])]  # fmt: skip
 

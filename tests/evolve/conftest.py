@@ -23,7 +23,7 @@ def small(strategy: str = "islands", space: str = GLO, name: str = "glo", **sett
         "task": BLOBS, "trainings": 40, "search_seeds": 2, "leader_seeds": 2, "rate_seeds": 2, "tune_seeds": 2,
         "confirm_seeds": 3,
         "fresh_seeds": 4, "leaders": 3, "finalists": 1, "tune_generations": 2,
-        "strategy_options": {"population": 12, "generations": 3} if strategy == "islands" else {},
+        "strategy_options": {"population": 12, "generations": 3, "start": "none"} if strategy == "islands" else {},
     }  # fmt: skip
     return configured(space, name, {"strategy": strategy, **usual, **settings})
 

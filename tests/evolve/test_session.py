@@ -61,7 +61,8 @@ def test_every_candidate_is_in_the_study(whole: Path) -> None:
     summary = json.loads((whole / "summary.json").read_text())
     with Records.open(whole) as records:
         searched = [c for c in records.candidates() if "complexity" in c["origin"]]
-        assert len(searched) == sum(summary["proposals"].values())
+        bred = ("no usable gradient", "passed over")  # and not asked about
+        assert len(searched) <= sum(n for reason, n in summary["proposals"].items() if reason not in bred)
         trained = [c for c in searched if c["verdict"] == ""]
         assert len(trained) == summary["proposals"]["trained"]
         assert all(losses_of(c["text"]) for c in searched)
@@ -204,6 +205,18 @@ def test_the_presets_of_the_papers_run_to_their_end(strategy: str, options: dict
     outcome = begin(small(strategy, strategy_options=options, trainings=1000), tmp_path / "study", HERE)
     assert outcome.entries and outcome.baseline.result.mean > 0.7
     assert dict(outcome.counts)["trained"] > 0
+
+
+def test_a_front_is_shown_with_what_it_comes_from(tmp_path: Path) -> None:
+    """NSGA-II on known losses: the report has small ones beside fit ones, and tells what was remembered."""
+    options = {"population": 6, "offspring": 8, "generations": 3, "start": "zoo"}
+    config = small("nsga2", strategy_options=options, finalists=2, tune_generations=0, trainings=200)
+    outcome = begin(config, tmp_path / "study", HERE)
+    fit, small_one = sorted(entry.complexity for entry in outcome.entries)[::-1]
+    assert small_one <= 4 < fit
+    rows = json.loads((tmp_path / "study" / "summary.json").read_text())["losses"]
+    assert rows[0]["seeds"] == [] and all(row["seeds"][0].startswith("zoo: ") for row in rows[1:])
+    assert "comes from zoo: " in (tmp_path / "study" / "front.glo").read_text()
 
 
 def test_constants_are_tuned(tmp_path: Path) -> None:

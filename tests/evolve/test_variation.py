@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from glo_dsl.evolve.space import with_coefficients
 from glo_dsl.evolve.variation import (
     Vocabulary,
     crossover,
@@ -16,6 +17,7 @@ from glo_dsl.evolve.variation import (
     replaced,
     subtree,
 )
+from glo_dsl.ir.evaluate import evaluate
 from glo_dsl.ir.expr import Apply, Const, Expr, apply, const, size, var, walk
 from glo_dsl.ir.table import OPS
 from glo_dsl.ir.types import REAL_ROW
@@ -116,3 +118,21 @@ def test_leaves_below_unary_operators_where_asked_for(seed: int) -> None:
 def test_without_that_they_nest() -> None:
     trees = [random_tree(WORDS, np.random.default_rng(n), 3) for n in range(100)]
     assert any(node.args[0].args for tree in trees for node in walk((tree,)) if len(node.args) == 1)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_conditions_stay_conditions(seed: int) -> None:
+    """Known losses have them, and what is bred of these must still be an expression of numbers."""
+    generator, words = np.random.default_rng(seed), replace(WORDS, point=0.3, structural=0.1)
+    x, y = words.terms
+    root: Expr = apply("select", apply("gt", y, const(0.1)), apply("log", y), apply("mul", x, apply("exp", y)))
+    for _ in range(3):
+        root = mutate(root, words, generator)
+        root, other = crossover(root, random_tree(words, generator, 2), words, generator)
+        assert all(subtree(root, path).type.kind == "real" for path in paths(root))
+        assert root.type.kind == other.type.kind == "real"
+    expr, params = with_coefficients(root)
+    row = np.random.default_rng(0).uniform(0.1, 1, (3, 4))
+    defaults = {p.var: np.full((1, 1), p.default) for p in params}
+    values = evaluate([root, expr], {x: row, y: row**2, **defaults}, 4)
+    np.testing.assert_allclose(*np.broadcast_arrays(*values), equal_nan=True)

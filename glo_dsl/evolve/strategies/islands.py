@@ -7,18 +7,22 @@ mostly the luckiest, and must not rule for ever. The best of every size are kept
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from glo_dsl.evolve.space import Space
-from glo_dsl.evolve.variation import Vocabulary, crossover, mutate, paths, random_tree, replaced, subtree
+from glo_dsl.evolve.strategies.breeding import TRIES, Breeding, Child, Member
+from glo_dsl.evolve.strategies.foresight import Foresight, Slopes
+from glo_dsl.evolve.strategies.starts import Kind, Start
+from glo_dsl.evolve.variation import Vocabulary
 from glo_dsl.evolve.work import Proposal, Told
-from glo_dsl.ir.expr import Const, Expr, Var, apply, const, size, walk
+from glo_dsl.ir.expr import Expr, size
 
-TRIES = 10
-"""Draws of a child that is new before one is taken that is not."""
+DIGITS = 1e5
+"""Slopes that are equal to one part in so many are taken for the same: the funnel looks closer."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +38,14 @@ class Settings:
         newcomers: share of proposals that are random trees. depth: of these.
         elites: share of parents from the best of their size.
         migration: generations after which the best of each island is copied to the next.
+        breadth: expressions that are bred for each that is asked about: those without a usable gradient, or with one
+            that is known, are dropped, and of the rest the most promising are taken. foresight: share of proposals that
+            are chosen so; the others are the first that were bred.
+        start: known losses that are asked about first: "zoo", the library's; "taylor", polynomials around points of
+            cross-entropy; "both" or "none".
     """
 
-    population: int = 60
+    population: int = 20
     generations: int = 100
     islands: int = 3
     members: int = 24
@@ -47,15 +56,9 @@ class Settings:
     elites: float = 0.15
     migration: int = 5
     depth: int = 2
-
-
-@dataclass(frozen=True)
-class Member:
-    """An expression that was trained, the number of the proposal that it was, and what it reached."""
-
-    genotype: Expr
-    number: int
-    fitness: float
+    breadth: int = 6
+    foresight: float = 0.8
+    start: Kind = "both"
 
 
 @dataclass
@@ -68,21 +71,39 @@ class _Island:
 
     @property
     def best(self) -> Member | None:
-        return max(self.members, key=_rank, default=None)
+        return max(self.members, key=lambda member: member.rank, default=None)
+
+
+@dataclass(frozen=True)
+class _Bred:
+    """A child that could be asked about, the island that it is of, and its slopes."""
+
+    child: Child
+    island: int
+    slopes: Slopes
 
 
 class Islands:
-    """The strategy. It searches the hole of a loss; `start` are expressions for it that are known to be worth a try."""
+    """The strategy. It searches the hole of a loss; `start` is asked about before anything else.
 
-    def __init__(self, space: Space, settings: Settings, seed: int, start: Sequence[Expr] = ()) -> None:
+    Attributes:
+        dropped: expressions that were bred and not asked about, by reason.
+    """
+
+    def __init__(self, space: Space, settings: Settings, seed: int, classes: int, start: Sequence[Start] = ()) -> None:
         self.space, self.settings = space, settings
-        self.words = Vocabulary(space.terms)
         self._generator = np.random.default_rng(seed)
+        words = Vocabulary(space.terms)
+        self._breeding = Breeding(words, self._generator, settings.crossover, settings.constant, settings.depth)
         self._islands = [_Island() for _ in range(settings.islands)]
         self._elites: dict[int, Member] = {}
         self._seen: set[Expr] = set()
         self._start = list(start)
-        self._asked: list[tuple[Expr, int, Proposal]] = []
+        self._foresight = Foresight(classes)
+        self._met: set[bytes] = set()
+        self.dropped: Counter[str] = Counter()
+        self._asked: list[_Bred] = []
+        self._proposals: tuple[Proposal, ...] = ()
         self._count = self._generation = 0
 
     @property
@@ -91,24 +112,62 @@ class Islands:
         return [self._elites[n] for n in sorted(self._elites)]
 
     def ask(self) -> Sequence[Proposal]:
-        """A generation, the islands in turn."""
+        """The next generation, see `work.Strategy`."""
         if not self._asked and self._generation < self.settings.generations:
-            for n in range(self.settings.population):
-                self._asked.append(self._proposed(n % len(self._islands)))
-        return [proposal for _, _, proposal in self._asked]
+            self._asked = self._chosen(self._bred())
+            self._proposals = tuple(proposed(self.space, one.child) for one in self._asked)
+        return self._proposals
 
     def tell(self, outcomes: Sequence[Told]) -> None:
-        """Members for the islands; one whose gradient is known already is no new one."""
-        for (genotype, island, _), told in zip(self._asked, outcomes, strict=True):
+        """Members for the islands; one whose gradient is known already is no new one.
+
+        Raises:
+            ValueError: not one outcome for each proposal, or nothing was asked.
+        """
+        if not self._asked or len(outcomes) != len(self._asked):
+            raise ValueError(f"{len(self._asked)} proposals wait for an outcome, got {len(outcomes)}")
+        for asked, told in zip(self._asked, outcomes):
             if told.fitness is not None and not told.reason:
-                member = Member(genotype, self._count, told.fitness)
-                self._islands[island].add(member, self.settings.members)
+                member = Member(asked.child.genotype, self._count, told.fitness, asked.child.seeds)
+                self._islands[asked.island].add(member, self.settings.members)
                 self._keep(member)
+                self._foresight.learn(asked.slopes, told.fitness)
             self._count += 1
-        self._asked = []
+        self._asked, self._proposals = [], ()
         self._generation += 1
         if self._generation % self.settings.migration == 0:
             self._migrate()
+
+    def _bred(self) -> list[_Bred]:
+        """Children of the islands in turn, those that are worth a question."""
+        found: list[_Bred] = []
+        fresh = self.settings.population * self.settings.breadth
+        while not found and fresh:
+            for n in range(fresh):
+                place = n % len(self._islands)
+                child = self._new(self._islands[place])
+                slopes = self._foresight.slopes(self.space.fill(child.genotype))
+                if slopes is None:
+                    self.dropped["no usable gradient"] += 1
+                elif (key := np.round(slopes * DIGITS).tobytes()) in self._met:
+                    self.dropped["gradient known"] += 1
+                else:
+                    self._met.add(key)
+                    found.append(_Bred(child, place, slopes))
+        return found
+
+    def _chosen(self, bred: Sequence[_Bred]) -> list[_Bred]:
+        """Known losses, then the most promising, then the first of the others; in the order in which they were bred."""
+        order = sorted(range(len(bred)), key=lambda n: not bred[n].child.known)
+        known = sum(one.child.known for one in bred)
+        places, rest = order[:known][: self.settings.population], order[known:]
+        expected = self._foresight.expected([bred[n].slopes for n in rest])
+        promising = [n for _, n in sorted(zip(expected, rest), key=lambda pair: -pair[0])]
+        wanted = self.settings.population - len(places)
+        places += promising[: round(self.settings.foresight * wanted)]
+        places += [n for n in rest if n not in places][: self.settings.population - len(places)]
+        self.dropped["passed over"] += len(bred) - len(places)
+        return [bred[n] for n in sorted(places)]
 
     def _keep(self, member: Member) -> None:
         place = size(member.genotype)
@@ -121,68 +180,36 @@ class Islands:
             if guest is not None:
                 island.add(guest, self.settings.members)
 
-    def _proposed(self, place: int) -> tuple[Expr, int, Proposal]:
-        child, origin, parents = self._new(self._islands[place])
-        self._seen.add(child)
-        filled = self.space.fill(child)
-        return child, place, Proposal(filled, origin, parents, {"complexity": size(child)}, child)
-
-    def _new(self, island: _Island) -> tuple[Expr, str, tuple[int, ...]]:
+    def _new(self, island: _Island) -> Child:
         """A child that was not proposed before, if one turns up soon."""
         if self._start:
-            return self._start.pop(0), "start", ()
+            first = self._start.pop(0)
+            self._seen.add(first.genotype)
+            return Child(first.genotype, first.origin, seeds=(first.origin,), known=True)
         for _ in range(TRIES):
             found = self._child(island)
-            if found[0] not in self._seen:
+            if found.genotype not in self._seen:
                 break
+        self._seen.add(found.genotype)
         return found
 
-    def _child(self, island: _Island) -> tuple[Expr, str, tuple[int, ...]]:
-        generator, settings = self._generator, self.settings
-        if not island.members or generator.random() < settings.newcomers:
-            return self._random(), "random", ()
-        parent = self._parent(island)
-        chance = generator.random()
-        if chance < settings.crossover:
-            other = self._parent(island)
-            child, _ = crossover(parent.genotype, other.genotype, self.words, generator)
-            return mutate(child, self.words, generator), "crossover", (parent.number, other.number)
-        if chance < settings.crossover + settings.constant:
-            return self._scaled(parent.genotype), "constant", (parent.number,)
-        child = parent.genotype
-        for _ in range(TRIES):
-            child = mutate(parent.genotype, self.words, generator)
-            if child is not parent.genotype:
-                break
-        return child, "mutation", (parent.number,)
+    def _child(self, island: _Island) -> Child:
+        if not island.members or self._generator.random() < self.settings.newcomers:
+            return self._breeding.newcomer()
+        return self._breeding.child(lambda: self._parent(island))
 
     def _parent(self, island: _Island) -> Member:
         if self._elites and self._generator.random() < self.settings.elites:
             elites = self.elites
             return elites[int(self._generator.integers(len(elites)))]
         drawn = self._generator.integers(len(island.members), size=self.settings.tournament)
-        return max((island.members[int(n)] for n in drawn), key=_rank)
-
-    def _random(self) -> Expr:
-        """A random tree that mentions every term, if one turns up soon: without a term it can hardly be a loss."""
-        tree = random_tree(self.words, self._generator, self.settings.depth)
-        for _ in range(2 * TRIES):
-            if set(self.words.terms) <= {node for node in walk((tree,)) if isinstance(node, Var)}:
-                break
-            tree = random_tree(self.words, self._generator, self.settings.depth)
-        return tree
-
-    def _scaled(self, root: Expr) -> Expr:
-        """One node times a factor around 1, a literal changed in its place."""
-        found = paths(root)
-        path = found[int(self._generator.integers(len(found)))]
-        factor = float(f"{np.exp(self._generator.normal(0, 0.5)):.3g}")
-        node = subtree(root, path)
-        value = const(float(f"{node.value * factor:.3g}")) if isinstance(node, Const) else None
-        child = replaced(root, path, value if value is not None else apply("mul", const(factor), node))
-        return child if size(child) <= self.words.largest else root
+        return max((island.members[int(n)] for n in drawn), key=lambda member: member.rank)
 
 
-def _rank(member: Member) -> tuple[float, int]:
-    """The fitter; of equally fit ones the smaller."""
-    return member.fitness, -size(member.genotype)
+def proposed(space: Space, child: Child) -> Proposal:
+    """The question about a child: `seeds` in its notes tell what is found from what is remembered."""
+    notes: dict[str, object] = {"complexity": size(child.genotype)}
+    if child.seeds:
+        notes["seeds"] = list(child.seeds)
+    parents = tuple(dict.fromkeys(member.number for member in child.parents))
+    return Proposal(space.fill(child.genotype), child.origin, parents, notes, child.genotype)

@@ -12,9 +12,13 @@ from glo_dsl.evolve.strategies.glo import Glo
 from glo_dsl.evolve.strategies.glo import Settings as GloSettings
 from glo_dsl.evolve.strategies.islands import Islands
 from glo_dsl.evolve.strategies.islands import Settings as IslandSettings
+from glo_dsl.evolve.strategies.nsga2 import Nsga2
+from glo_dsl.evolve.strategies.nsga2 import Settings as NsgaSettings
+from glo_dsl.evolve.strategies.starts import starts
 from glo_dsl.evolve.strategies.taylor import Settings as TaylorSettings
 from glo_dsl.evolve.strategies.taylor import Taylor
 from glo_dsl.evolve.strategies.tuners import Tuning, tuner_of
+from glo_dsl.evolve.variation import Vocabulary
 from glo_dsl.evolve.work import Strategy
 from glo_dsl.lang.loss import Loss
 
@@ -23,7 +27,13 @@ T = TypeVar("T")
 
 
 def _islands(options: Options, loss: Loss, seed: int, classes: int) -> Strategy:
-    return Islands(space_of(loss), settings_of(IslandSettings, options), seed)
+    space, settings = space_of(loss), settings_of(IslandSettings, options)
+    return Islands(space, settings, seed, classes, starts(settings.start, space, classes, Vocabulary.largest))
+
+
+def _nsga2(options: Options, loss: Loss, seed: int, classes: int) -> Strategy:
+    space, settings = space_of(loss), settings_of(NsgaSettings, options)
+    return Nsga2(space, settings, seed, classes, starts(settings.start, space, classes, Vocabulary.largest))
 
 
 def _glo(options: Options, loss: Loss, seed: int, classes: int) -> Strategy:
@@ -41,7 +51,7 @@ def _constants(options: Options, loss: Loss, seed: int, classes: int) -> Strateg
 
 
 STRATEGIES: dict[str, Callable[[Options, Loss, int, int], Strategy]] = {
-    "islands": _islands, "glo": _glo, "taylor": _taylor, "constants": _constants,
+    "islands": _islands, "nsga2": _nsga2, "glo": _glo, "taylor": _taylor, "constants": _constants,
 }  # fmt: skip
 
 
@@ -70,7 +80,8 @@ def settings_of(kind: type[T], options: Options) -> T:
         GloError: a field that there is not, or a value of another type.
     """
     known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
-    for name, value in options.items():
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
+    for name, value in given.items():
         if name not in known:
             raise GloError(f"no option {name}", hint=did_you_mean(name, known) or f"there are {', '.join(known)}")
         default = known[name].default
@@ -78,4 +89,4 @@ def settings_of(kind: type[T], options: Options) -> T:
         if type(value) not in allowed:
             example = "a whole number" if default is None else f"such as {default!r}"
             raise GloError(f"option {name} is {value!r}", hint=example)
-    return kind(**options)
+    return kind(**given)

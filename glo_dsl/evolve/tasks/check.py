@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from glo_dsl.errors import GloError
-from glo_dsl.evolve.tasks.task import Recipe, Task
+from glo_dsl.evolve.tasks.task import GLOBAL_GENERATOR, Recipe, Task
 
 Problem = tuple[str, str]
 """What is wrong, and what would be right."""
@@ -157,7 +157,13 @@ def _augment(task: Task) -> Iterator[Problem]:
         yield "augment gives something else for the same generator", "draw all chance from the generator"
 
 
-def _model(task: Task) -> Iterator[Problem]:
+def _model(task: Task) -> list[Problem]:
+    """All of them at once: nobody else may draw meanwhile, and a generator that waits would keep the lock."""
+    with GLOBAL_GENERATOR:
+        return list(_tried(task))
+
+
+def _tried(task: Task) -> Iterator[Problem]:
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         try:
             networks = [_seeded(task, seed) for seed in (0, 0, 1)]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from torch import Generator, Tensor, nn
+
+GLOBAL_GENERATOR = threading.Lock()
+"""Held by who uses PyTorch's global generator: networks draw their weights from no other, and threads share it."""
 
 Part = tuple[Tensor, Tensor]
 """Inputs [samples, ...] float32, and targets [samples]: class indices int64, or values float32."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 
@@ -10,15 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from glo_dsl.evolve.tasks.task import GLOBAL_GENERATOR
 from glo_dsl.evolve.train.dense import chain, dense, turned
-
-_GLOBAL = threading.Lock()
-"""Held by who uses PyTorch's global generator: the layers of a network draw from no other."""
 
 
 def drawn(model: Callable[[], nn.Module], seeds: Sequence[int]) -> list[nn.Module]:
     """A network with fresh weights for every seed; PyTorch's global generator is left as it was."""
-    with _GLOBAL, torch.random.fork_rng(devices=[]):
+    with GLOBAL_GENERATOR, torch.random.fork_rng(devices=[]):
         networks = []
         for seed in seeds:
             torch.manual_seed(seed)
@@ -41,7 +38,7 @@ def chance(network: nn.Module, seed: int) -> Iterator[None]:
     if not draws(network):
         yield
         return
-    with _GLOBAL, torch.random.fork_rng():
+    with GLOBAL_GENERATOR, torch.random.fork_rng():
         torch.manual_seed(seed)
         yield
 

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from glo_dsl.evolve.strategies import cmaes, glo, taylor, tuners
+from glo_dsl.evolve.strategies import cmaes, glo, islands, nsga2, taylor, tuners
 
 PAGE = (Path(__file__).parents[3] / "docs" / "search-strategies.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    "settings", [cmaes.Sampling, glo.Settings, taylor.Settings, tuners.Tuning], ids=lambda s: s.__module__
-)
+SETTINGS = [cmaes.Sampling, glo.Settings, islands.Settings, nsga2.Settings, taylor.Settings, tuners.Tuning]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda s: s.__module__)
 def test_settings_are_documented_with_their_defaults(settings: type) -> None:
     name = settings.__module__.rpartition(".")[2]
     section = next(part for part in PAGE.split("\n## ") if f"strategies/{name}.py" in part.splitlines()[0])

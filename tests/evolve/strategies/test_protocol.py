@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,14 @@ from hypothesis import strategies as st
 
 import glo_dsl as glo
 from glo_dsl.evolve.space import space_of
-from glo_dsl.evolve.strategies import taylor
+from glo_dsl.evolve.strategies import islands, nsga2, taylor
 from glo_dsl.evolve.strategies.cmaes import Sampling
 from glo_dsl.evolve.strategies.constants import Constants, Coordinate
 from glo_dsl.evolve.strategies.glo import Glo, Settings
+from glo_dsl.evolve.strategies.starts import Start
 from glo_dsl.evolve.variation import Vocabulary
 from glo_dsl.evolve.work import Strategy, Told
+from glo_dsl.ir.expr import apply
 from tests.evolve.strategies.judges import hashed, run, same
 
 PAPER = space_of(glo.load(Path(__file__).parents[3] / "examples" / "glo.glo")["glo"])
@@ -28,6 +31,12 @@ MARGIN = space_of(
     glo.loads("loss m(z: real[C], t: class[C]; k = 2 in [0, 3]) = -k * log(softmax(z)[t]) + ?g(max(z), z[t])")["m"]
 )
 FOCAL = glo.zoo["focal"]
+ISLANDS = islands.Settings(population=6, breadth=5, generations=5, migration=2)
+KNOWN = [
+    Start("zoo: mae", apply("mul", *PAPER.terms)),
+    Start("zoo: ce", apply("mul", PAPER.terms[0], apply("log", PAPER.terms[1]))),
+]
+NSGA = nsga2.Settings(population=6, offspring=6, generations=4)
 TREES = Settings(population=30, elites=3, depth=3, generations=3, samples=4, sample_generations=2)
 
 
@@ -43,6 +52,10 @@ STRATEGIES: dict[str, Callable[[int], Strategy]] = {
     "taylor, paper": lambda seed: taylor.Taylor(taylor.Settings(2, 6, invariant="paper", generations=4), seed, 4),
     "taylor, exact": lambda seed: taylor.Taylor(taylor.Settings(4, 6, invariant="exact", generations=4), seed, 4),
     "constants": focal,
+    "islands": lambda seed: islands.Islands(PAPER, ISLANDS, seed, 4, KNOWN),
+    "islands with another hole": lambda seed: islands.Islands(MARGIN, ISLANDS, seed, 4),
+    "nsga2": lambda seed: nsga2.Nsga2(PAPER, NSGA, seed, 4, KNOWN),
+    "nsga2 by three": lambda seed: nsga2.Nsga2(MARGIN, replace(NSGA, objectives=tuple(nsga2.OBJECTIVES)), seed, 4),
 }
 
 

@@ -1,0 +1,176 @@
+"""NSGA-II: losses that are good at several things at once, such as fit and small (Deb et al. 2002)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from glo_codegen.work import work
+from glo_dsl.evolve.predictions import logits_name
+from glo_dsl.evolve.space import Space
+from glo_dsl.evolve.strategies.breeding import TRIES, Breeding, Child, Member
+from glo_dsl.evolve.strategies.fronts import fronts, ranks
+from glo_dsl.evolve.strategies.islands import proposed
+from glo_dsl.evolve.strategies.starts import Kind, Start
+from glo_dsl.evolve.variation import Vocabulary
+from glo_dsl.evolve.work import Proposal, Told
+from glo_dsl.ir.expr import Expr
+from glo_dsl.lang.loss import Loss
+from glo_dsl.passes.pipeline import compile_program
+
+Measure = Callable[[Loss, int, float, int], float]
+"""Of a loss, its complexity, its fitness and the number of classes: larger is better."""
+
+OBJECTIVES: dict[str, Measure] = {
+    "fitness": lambda loss, complexity, fitness, classes: fitness,
+    "complexity": lambda loss, complexity, fitness, classes: -complexity,
+    "cost": lambda loss, complexity, fitness, classes: -cost(loss, max(classes, 1)),
+}
+
+
+def cost(loss: Loss, classes: int) -> float:
+    """What the kernel of value and gradient has to do, see `glo_codegen.work`.
+
+    >>> import glo_dsl as glo
+    >>> cost(glo.zoo["cross_entropy"], 10) < cost(glo.zoo["focal"], 10)
+    True
+    """
+    return work(compile_program(loss, [logits_name(loss)], walked=True), classes)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How NSGA-II searches.
+
+    Attributes:
+        population: members that are kept. offspring: proposals of a generation; the first has what `start` gives and
+            random trees.
+        generations: after which it ends.
+        objectives: two or more of "fitness", "complexity" (nodes) and "cost" (of the kernel).
+        crossover, constant: shares of children that are bred of two, or differ in a constant factor; the others are
+            mutated.
+        newcomers: share of proposals that are random trees. depth: of these.
+        start: known losses that are asked about first, as `islands` has it.
+    """
+
+    population: int = 40
+    offspring: int = 60
+    generations: int = 100
+    objectives: tuple[str, ...] = ("fitness", "complexity")
+    crossover: float = 0.5
+    constant: float = 0.15
+    newcomers: float = 0.1
+    depth: int = 2
+    start: Kind = "both"
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """A member with its objectives."""
+
+    member: Member
+    point: tuple[float, ...]
+
+
+class Nsga2:
+    """The strategy. It searches the hole of a loss; `start` is asked about before anything else."""
+
+    def __init__(self, space: Space, settings: Settings, seed: int, classes: int, start: Sequence[Start] = ()) -> None:
+        """
+        Raises:
+            ValueError: objectives that there are not, or fewer than two; a population or offspring below 2.
+        """
+        unknown = [name for name in settings.objectives if name not in OBJECTIVES]
+        if unknown or len(set(settings.objectives)) < 2:
+            given = ", ".join(map(str, settings.objectives))
+            raise ValueError(f"objectives are two or more of {', '.join(OBJECTIVES)}, got {given or 'none'}")
+        if settings.population < 2 or settings.offspring < 2:
+            raise ValueError(
+                f"population and offspring are 2 at least, got {settings.population}, {settings.offspring}"
+            )
+        self.space, self.settings, self._classes = space, settings, classes
+        self._generator = np.random.default_rng(seed)
+        words = Vocabulary(space.terms)
+        self._breeding = Breeding(words, self._generator, settings.crossover, settings.constant, settings.depth)
+        self._start = list(start)
+        self._population: list[_Placed] = []
+        self._ranks: list[tuple[int, float]] = []
+        self._seen: set[Expr] = set()
+        self._asked: list[Child] = []
+        self._proposals: tuple[Proposal, ...] = ()
+        self._count = self._generation = 0
+
+    @property
+    def front(self) -> list[Expr]:
+        """What fills the hole in those that none of the population is better than, the fittest first."""
+        places = fronts([one.point for one in self._population])
+        first = [self._population[n] for front in places[:1] for n in front]
+        return [one.member.genotype for one in sorted(first, key=lambda one: -one.member.fitness)]
+
+    def order(self, losses: Sequence[tuple[Loss, int]], fitness: Sequence[float]) -> list[int]:
+        """The places of losses, given with their complexity, by their rank for this fitness: a front as wide as can
+        be comes first."""
+        points = [self._point(loss, complexity, f) for (loss, complexity), f in zip(losses, fitness)]
+        found = ranks(points)
+        return sorted(range(len(points)), key=lambda n: (*found[n], -fitness[n]))
+
+    def ask(self) -> Sequence[Proposal]:
+        """The next generation, see `work.Strategy`."""
+        if not self._asked and self._generation < self.settings.generations:
+            self._asked = [self._new() for _ in range(self.settings.offspring)]
+            self._proposals = tuple(proposed(self.space, child) for child in self._asked)
+        return self._proposals
+
+    def tell(self, outcomes: Sequence[Told]) -> None:
+        """The fittest of parents and children are the next parents; the same gradient in fewer nodes counts as well.
+
+        Raises:
+            ValueError: not one outcome for each proposal, or nothing was asked.
+        """
+        if not self._asked or len(outcomes) != len(self._asked):
+            raise ValueError(f"{len(self._asked)} proposals wait for an outcome, got {len(outcomes)}")
+        pool = {one.point: one for one in self._population}
+        for child, proposal, told in zip(self._asked, self._proposals, outcomes):
+            if told.fitness is not None and np.isfinite(told.fitness):
+                member = Member(child.genotype, self._count, told.fitness, child.seeds)
+                point = self._point(proposal.loss, -member.rank[1], told.fitness)
+                pool.setdefault(point, _Placed(member, point))
+            self._count += 1
+        self._survive(list(pool.values()))
+        self._asked, self._proposals = [], ()
+        self._generation += 1
+
+    def _survive(self, pool: list[_Placed]) -> None:
+        """Front after front, and of the last the least crowded."""
+        found = ranks([one.point for one in pool])
+        kept = sorted(range(len(pool)), key=lambda n: found[n])[: self.settings.population]
+        self._population = [pool[n] for n in kept]
+        self._ranks = ranks([one.point for one in self._population])
+
+    def _point(self, loss: Loss, complexity: int, fitness: float) -> tuple[float, ...]:
+        return tuple(OBJECTIVES[name](loss, complexity, fitness, self._classes) for name in self.settings.objectives)
+
+    def _new(self) -> Child:
+        """A child that was not proposed before, if one turns up soon."""
+        if self._start:
+            first = self._start.pop(0)
+            self._seen.add(first.genotype)
+            return Child(first.genotype, first.origin, seeds=(first.origin,), known=True)
+        for _ in range(TRIES):
+            found = self._child()
+            if found.genotype not in self._seen:
+                break
+        self._seen.add(found.genotype)
+        return found
+
+    def _child(self) -> Child:
+        if not self._population or self._generator.random() < self.settings.newcomers:
+            return self._breeding.newcomer()
+        return self._breeding.child(self._parent)
+
+    def _parent(self) -> Member:
+        """The better ranked of two (crowded tournament)."""
+        one, other = (int(n) for n in self._generator.integers(len(self._population), size=2))
+        return self._population[one if self._ranks[one] <= self._ranks[other] else other].member

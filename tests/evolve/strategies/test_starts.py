@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+import glo_dsl as glo
+from glo_dsl.evolve.funnel import Funnel
+from glo_dsl.evolve.space import space_of
+from glo_dsl.evolve.strategies.starts import cross_entropy_series, starts
+from glo_dsl.evolve.strategies.taylor import terms
+from glo_dsl.ir.expr import size
+from tests.evolve.conftest import GLO
+
+SPACE = space_of(glo.loads(GLO)["glo"])
+
+
+@pytest.mark.parametrize("order", [2, 3, 5])
+@pytest.mark.parametrize("centre", [(0.0, 0.5), (0.5, 0.5), (0.2, 1.0)])
+def test_the_error_of_the_series_is_of_the_next_order(order: int, centre: tuple[float, float]) -> None:
+    """Of x log(y), less what has no y in it: that is x log(centre)."""
+    theta = cross_entropy_series(order, *centre)
+
+    def error(step: float) -> float:
+        dx, dy = 0.7 * step, -step
+        series = sum(c * dx**i * dy**j for c, (i, j) in zip(theta[2:], terms(order)))
+        return abs((centre[0] + dx) * math.log1p(dy / centre[1]) - series)
+
+    assert error(0.1) > 0 and math.log10(error(0.1) / error(0.01)) == pytest.approx(order + 1, abs=0.3)
+
+
+def test_what_is_known_comes_once_and_the_small_ones_first() -> None:
+    found = starts("both", SPACE, 10, largest=25)
+    sizes = [size(start.genotype) for start in found]
+    assert sizes == sorted(sizes) and max(sizes) <= 25
+    origins = [start.origin for start in found]
+    assert "zoo: cross_entropy" in origins and "zoo: gce" in origins
+    assert any(origin.startswith("taylor: order 3") for origin in origins)
+    assert ("zoo: brier" in origins) and "taylor: order 2 around 0.5" not in origins  # these train alike
+    funnel = Funnel(10)
+    keys = [funnel.peek(SPACE.fill(start.genotype)).key for start in found]
+    assert all(keys) and len(set(keys)) == len(keys)
+
+
+def test_kinds() -> None:
+    assert starts("none", SPACE, 10, 25) == []
+    zoo, taylor = (starts(kind, SPACE, 10, 25) for kind in ("zoo", "taylor"))  # type: ignore[arg-type]
+    assert {start.origin.partition(":")[0] for start in zoo} == {"zoo"}
+    assert {start.origin.partition(":")[0] for start in taylor} == {"taylor"}
+    with pytest.raises(ValueError, match="start is one of none, zoo, taylor, both, got 'some'"):
+        starts("some", SPACE, 10, 25)  # type: ignore[arg-type]
