@@ -54,11 +54,7 @@ def filling(space: Space, loss: Loss, funnel: Funnel) -> Expr | None:
         target = _settled(space.loss, _undone(body, hole, target), funnel)
         return next((e for e in _candidates(space, hole, simplify((target,))[0])
                      if funnel.peek(space.fill(e)).key == wanted.key), None)  # fmt: skip
-    except (
-        _NoWay,
-        ValueError,
-        GloError,
-    ):  # the hole may be gone, or there twice; an operator may refuse an argument
+    except (_NoWay, ValueError, GloError):  # the hole may be gone, or there twice; or an operator refuses an argument
         return None
 
 
