@@ -1,4 +1,4 @@
-"""A study, a clock that stands still, and processes of every kind."""
+"""A study and what is written to it, a clock that stands still, and processes of every kind."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from glo_dsl.evolve.store.process import Process, this_process
+from glo_dsl.evolve.store.rows import Evaluation
 from glo_dsl.evolve.store.study import Study
 
 
@@ -21,6 +22,25 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def evaluations(gradient_class: bytes, *fitness: float | None, rung: int = 0) -> list[Evaluation]:
+    return [
+        Evaluation(gradient_class, seed, rung, value, {"loss": 0.5}, "" if value is not None else "diverged", 0.25)
+        for seed, value in enumerate(fitness)
+    ]
+
+
+def work(*jobs: tuple[str, str, float], part: str = "validation") -> dict[str, object]:
+    """The payload of a unit as a search has it; jobs are key, text and rate."""
+    return {"jobs": [{"key": key, "text": text, "rate": rate} for key, text, rate in jobs], "part": part}
+
+
+def finished(study: Study, found: list[Evaluation], payload: object = "all") -> None:
+    """As a generation of one unit with these evaluations."""
+    study.begin(study.record("next", None), {}, [], [payload])
+    unit = study.claim("here", 60)
+    assert unit is not None and study.finish(unit.id, unit.attempt, found)
 
 
 @pytest.fixture

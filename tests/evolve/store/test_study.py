@@ -19,6 +19,7 @@ from glo_dsl.evolve.store.place import FILE
 from glo_dsl.evolve.store.records import Records
 from glo_dsl.evolve.store.rows import Candidate, Evaluation, Event
 from glo_dsl.evolve.store.study import OWN, Study
+from tests.evolve.store.conftest import evaluations, finished, work
 
 CANDIDATES = [
     Candidate("loss a(x: real) = x", {"parents": [1, 2]}, b"\x01\xff", 1),
@@ -26,25 +27,6 @@ CANDIDATES = [
     Candidate("loss c(x: real) = x + 0", "crossover", b"\x01\xff", 3),
     Candidate("loss d(x: real) = 2", "crossover", b"\x02", 1),
 ]
-
-
-def evaluations(gradient_class: bytes, *fitness: float | None, rung: int = 0) -> list[Evaluation]:
-    return [
-        Evaluation(gradient_class, seed, rung, value, {"loss": 0.5}, "" if value is not None else "diverged", 0.25)
-        for seed, value in enumerate(fitness)
-    ]
-
-
-def work(*jobs: tuple[str, str, float], part: str = "validation") -> dict[str, object]:
-    """The payload of a unit as a search has it; jobs are key, text and rate."""
-    return {"jobs": [{"key": key, "text": text, "rate": rate} for key, text, rate in jobs], "part": part}
-
-
-def finished(study: Study, found: list[Evaluation], payload: object = "all") -> None:
-    """As a generation of one unit with these evaluations."""
-    study.begin(study.record("next", None), {}, [], [payload])
-    unit = study.claim("here", 60)
-    assert unit is not None and study.finish(unit.id, unit.attempt, found)
 
 
 def test_what_is_written_is_read(study: Study, tmp_path: Path) -> None:
@@ -229,14 +211,14 @@ def test_threads_share_a_study(study: Study) -> None:
     study.begin(0, {}, [], list(range(40)))
     trouble: list[BaseException] = []
 
-    def work(name: str) -> None:
+    def at_work(name: str) -> None:
         try:
             while unit := study.claim(name, 60):
                 assert study.finish(unit.id, unit.attempt, evaluations(bytes([unit.payload]), 0.5))
         except BaseException as error:
             trouble.append(error)
 
-    threads = [threading.Thread(target=work, args=(name,)) for name in "abcd"]
+    threads = [threading.Thread(target=at_work, args=(name,)) for name in "abcd"]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -19,7 +19,7 @@ from glo_dsl.evolve.store.records import Records
 from glo_dsl.evolve.store.rows import Evaluation
 from glo_dsl.evolve.store.study import Study
 from tests.evolve.conftest import small
-from tests.evolve.store.test_study import evaluations, finished, work
+from tests.evolve.store.conftest import evaluations, finished, work
 
 ALL = "SELECT * FROM trainings ORDER BY unit, key, rung, seed"
 
