@@ -157,7 +157,9 @@ class Search:
                 for rate in self.rates_of(verdict):
                     requests.append(self.request(proposal.loss, verdict, rate, hill=proposal.hill))
                     owners.append(place)
-        note = {"generation": number, "verdicts": [v.written for v in alone]}
+        note: dict[str, Any] = {"generation": number, "verdicts": [v.written for v in alone]}
+        if self._dropped:
+            note["dropped"] = dict(self._dropped)
         hill = any(p.hill for p in proposals)
         rungs = self.steps[-1:] if hill else self.steps
         schedule = Schedule(self.config.seeds("search"), rungs, "validation", self.config.keep, hill)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -101,16 +101,18 @@ def _generations(
     classes = {row["class"]: scores[row["text"]] for row in every if row["class"] and row["text"] in scores}
     question, trainings, count, found = -1, 0, 0, 0
     rows: list[dict[str, Any]] = []
+    dropped, before = Counter[str](), Counter[str]()
     for event in events:
         if event.kind == "ask":
             question += 1
             trainings += sum(len(u.payload["jobs"]) * len(u.payload["seeds"]) for u in units[question])
             rows = by_question[question] or rows
+            dropped = Counter({str(k): int(n) for k, n in event.payload.get("dropped", dropped).items()})
         elif event.kind == "tell":
             told = zip(rows, event.payload["fitness"], strict=True)
             asked = [_asked(count + n, found, row, fitness, classes) for n, (row, fitness) in enumerate(told)]
-            yield Generation(found, trainings, tuple(asked))
-            count, found = count + len(asked), found + 1
+            yield Generation(found, trainings, tuple(asked), dropped - before)
+            count, found, before = count + len(asked), found + 1, dropped
 
 
 def _asked(

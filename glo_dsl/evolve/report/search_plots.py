@@ -106,7 +106,7 @@ def front(story: Story) -> Drawing | None:
 
 def fates(story: Story) -> list[tuple[str, int]]:
     """What became of the proposals: the trained first, then by number."""
-    counts = Counter(asked.fate for asked in story.asked)
+    counts = sum((generation.fates for generation in story.generations), Counter[str]())
     return sorted(counts.items(), key=lambda item: (item[0] != "trained", -item[1], item[0]))
 
 
@@ -143,7 +143,7 @@ def funnel(story: Story) -> Drawing | None:
 def _bars(generations: Sequence[Generation]) -> list[Counter[str]]:
     count = min(BARS, len(generations))
     ends = [len(generations) * n // count for n in range(count + 1)]
-    found = [Counter(a.fate for g in generations[a:b] for a in g.asked) for a, b in pairwise(ends)]
+    found = [sum((g.fates for g in generations[a:b]), Counter[str]()) for a, b in pairwise(ends)]
     return [bar for bar in found if bar]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -46,11 +47,18 @@ class Asked:
 
 @dataclass(frozen=True)
 class Generation:
-    """Proposals that were asked about together. `trainings`: networks trained when it was over."""
+    """Proposals that were asked about together. `trainings`: networks trained when it was over. `dropped`: expressions
+    that the strategy bred for it and did not ask about, by reason."""
 
     number: int
     trainings: int
     asked: tuple[Asked, ...]
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def fates(self) -> Counter[str]:
+        """What became of all of them."""
+        return Counter(a.fate for a in self.asked) + Counter(self.dropped)
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,15 @@ def regression(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def known_gradients(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One whose strategy asks about gradients that are known, for they may be smaller."""
+    directory = tmp_path_factory.mktemp("report") / "nsga2"
+    options = {"population": 12, "offspring": 24, "generations": 3, "start": "none"}
+    begin(small("nsga2", strategy_options=options, tune_generations=0), directory, HERE)
+    return directory
+
+
+@pytest.fixture(scope="session")
 def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One that was stopped after two generations."""
     directory = tmp_path_factory.mktemp("report") / "interrupted"
