@@ -15,7 +15,6 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-import torch
 from measuring import machine
 from scipy.stats import ttest_ind, ttest_rel
 
@@ -277,8 +276,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
     given = {name: json.loads(value) for name, _, value in (text.partition("=") for text in options.set)}
     settings = {"fresh_seeds": 50, "confirm_seeds": 30, **given}
     where = Where(options.executor, options.workers)
