@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ def interruptible(directory: Path, told: Callable[[], None]) -> Iterator[Callabl
 
     Nothing is damaged by that: a study loses no more than by `kill -9`, which is nothing that was stored, and workers
     end with the process that drives them. What is yielded raises KeyboardInterrupt if there was one: Python swallows it
-    where it falls into the clean-up of an object, and a search would go on.
+    where it falls into the clean-up of an object, and a search would go on. Of that it says nothing.
     """
     asked = False
 
@@ -40,11 +41,14 @@ def interruptible(directory: Path, told: Callable[[], None]) -> Iterator[Callabl
         yield check  # not ours to handle: ignored under nohup, or the handler of who calls us
         return
     signal.signal(signal.SIGINT, handle)
+    loud = sys.unraisablehook
+    sys.unraisablehook = lambda found: None if isinstance(found.exc_value, KeyboardInterrupt) else loud(found)
     try:
         yield check
     finally:
         if not asked:  # else what is left is to say so and to end, which needs no waiting for either
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            sys.unraisablehook = loud
 
 
 def _leave(directory: Path) -> None:

@@ -41,10 +41,8 @@ def test_of_the_finalists() -> None:
     assert 0 < found["test/found1/welch_p"] < 1 and found["test/found2/mean"] == 0.5
 
 
-@pytest.mark.filterwarnings("ignore:Precision loss:RuntimeWarning")
-def test_no_number_is_no_figure() -> None:
-    """Where nothing varies, p is none."""
-    assert "test/found1/welch_p" not in result_of(outcome((0.5, 0.5), (0.5, 0.5)))
+def test_where_nothing_varies_nothing_is_shown() -> None:
+    assert result_of(outcome((0.5, 0.5), (0.5, 0.5)))["test/found1/welch_p"] == 1.0
 
 
 def test_settings_by_their_names() -> None:

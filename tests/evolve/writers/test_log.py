@@ -186,13 +186,13 @@ def test_a_search_that_is_logged_is_the_same_search(tmp_path: Path, monkeypatch:
     """Interrupted in the middle, too; and each generation is there once, with what it had in the end."""
     kept: list[tuple[Any, ...]] = []
     monkeypatch.setitem(module.OPENINGS, "tensorboard", opening(kept))  # type: ignore[arg-type]
-    here, config = Where(workers=1), small(trainings=24)
+    here, config = Where(workers=1), small(trainings=80)
     begin(config, tmp_path / "plain", here)
     steps: list[Progress] = []
 
     def interrupt(step: Progress) -> None:
         steps.append(step)
-        if step.trainings > 12 and step.units[0]:
+        if step.generation and step.units[0]:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
