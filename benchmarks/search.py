@@ -73,10 +73,10 @@ def looped(task: Task, count: int) -> tuple[float, float, float]:
 
 
 def searched(
-    task: str, trainings: int, executor_name: str, directory: Path
+    task: str, strategy: str, trainings: int, executor_name: str, directory: Path
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """A search without its report: how its time is spent, and its candidates."""
-    config = configured(SPACE.read_text(), "glo", {"task": task, "trainings": trainings})
+    config = configured(SPACE.read_text(), "glo", {"task": task, "strategy": strategy, "trainings": trainings})
     totals: Counter[str] = Counter()
 
     def told(unit: Unit, finished: Finished) -> None:
@@ -95,7 +95,7 @@ def searched(
     spent = time.perf_counter() - wall
     after = os.times()
     used = sum(after[:4]) - sum(cpu[:4])
-    counts = dict(search.counts)
+    counts = dict(search.fates)
     figures = {
         "seconds": spent, "proposals": sum(counts.values()), "trainings": totals["trainings"],
         "never trained": 1 - counts["trained"] / sum(counts.values()), "counts": counts,
@@ -122,9 +122,9 @@ def falsely_rejected(task: Task, candidates: list[dict[str, Any]]) -> dict[str, 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trainings", type=int, default=3000)
+    parser.add_argument("--trainings", type=int, default=3000, help="of islands; GLO gets a third")
     parser.add_argument("--task", default="digits")
-    parser.add_argument("--executor", default="processes")
+    parser.add_argument("--executor", default="in-process")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -133,8 +133,11 @@ def main() -> None:
     found: dict[str, Any] = {"machine": machine(), "task": options.task}
     found["training"] = stacked(task, 20, 2)
     with tempfile.TemporaryDirectory() as folder:
-        found["search"], candidates = searched(
-            options.task, options.trainings, options.executor, Path(folder) / "study"
+        found["search"], _ = searched(
+            options.task, "islands", options.trainings, options.executor, Path(folder) / "islands"
+        )
+        found["search of GLO"], candidates = searched(
+            options.task, "glo", options.trainings // 3, options.executor, Path(folder) / "glo"
         )
     found["rejected"] = falsely_rejected(task, candidates)
     print(json.dumps(found, indent=1))

@@ -98,6 +98,12 @@ class Glo:
         self._settle(self.population)
 
     @property
+    def dropped(self) -> Counter[str]:
+        """Trees that were made and not asked about, by reason."""
+        told = {"known": "tree known"}
+        return Counter({told.get(reason, reason): n for reason, n in self.counts.items() if reason != "asked"})
+
+    @property
     def best(self) -> Expr | None:
         """The fittest tree so far, the first of equals; None before any fitness above 0."""
         found = max(self.fates, key=lambda tree: self.fates[tree].fitness, default=None)
