@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from glo_dsl.errors import GloError
+from glo_dsl.evolve.baseline import baseline_of, check_space
 from glo_dsl.evolve.config import Config
 from glo_dsl.evolve.evaluator import PartName
 from glo_dsl.evolve.funnel import KNOWN, Funnel, Verdict
-from glo_dsl.evolve.ledger import Ledger, Measured, Request, Schedule, key_of, key_of_slopes
+from glo_dsl.evolve.ledger import Ledger
 from glo_dsl.evolve.progress import CONSTANTS, SEARCHING, STAGES, Leader, Progress
+from glo_dsl.evolve.request import Measured, Request, Schedule, key_of, key_of_slopes
 from glo_dsl.evolve.space import space_of
 from glo_dsl.evolve.store.rows import Candidate
 from glo_dsl.evolve.strategies.named import strategy_named
@@ -27,12 +29,6 @@ from glo_dsl.lang.definitions import losses_of
 from glo_dsl.lang.loss import Loss
 from glo_dsl.lang.restate import restated
 from glo_dsl.lang.show import show
-
-BASELINES = {
-    "accuracy": "loss cross_entropy(z: real[C], t: class[C]) = -log_softmax(z)[t]",
-    "r2": "loss squared_error(p: real, y: real) = (p - y)^2",
-}
-"""What is usual, by the metric of a task."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +79,7 @@ class Search:
         check_space(loss, task)
         classes = task.outputs if task.metric == "accuracy" else 0
         self._funnel = Funnel(classes)
-        (self.baseline,) = losses_of(BASELINES[task.metric]).values()
+        self.baseline = baseline_of(task)
         self._unit = self._funnel.peek(self.baseline)
         self._strategy = strategy_named(config.strategy, config.strategy_options, loss, config.seed, classes)
         self.space = space_of(loss) if loss.holes else None
@@ -301,20 +297,3 @@ def _complexity(proposal: Proposal) -> int:
 def _candidate(proposal: Proposal, verdict: Verdict) -> Candidate:
     origin: dict[str, Any] = {"origin": proposal.origin, "parents": list(proposal.parents), **proposal.notes}
     return Candidate(restated(proposal.loss), origin, verdict.key or None, _complexity(proposal), verdict.reason or "")
-
-
-def check_space(loss: Loss, task: Task) -> None:
-    """Refuses a loss that a task cannot feed.
-
-    Raises:
-        GloError: its inputs are not those of the task, or it has a divisor of its own.
-    """
-    wanted = ["class[C]", "real[C]"] if task.metric == "accuracy" else ["real", "real"]
-    if sorted(str(v.type) for v in loss.inputs) != wanted:
-        words = "logits real[C] and a label class[C]" if task.metric == "accuracy" else "two numbers, real and real,"
-        raise GloError(
-            f"{loss.name} must take {words} to be searched on the task {task.name}", loss.span, source=loss.source
-        )
-    if loss.per is not None:
-        hint = "candidates are trained on the mean over the batch; leave per out"
-        raise GloError(f"{loss.name} has a divisor of its own", loss.span, hint, loss.source)

@@ -7,102 +7,22 @@ that is there is read, and only where the book ends new work begins. So there is
 
 from __future__ import annotations
 
-import hashlib
-import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from glo_dsl.errors import GloError
-from glo_dsl.evolve.evaluator import PartName, remember
 from glo_dsl.evolve.executors.executor import Executor, Finished
-from glo_dsl.evolve.store.rows import Candidate, Evaluation, Event, Unit
+from glo_dsl.evolve.packing import evaluations_of, networks_of, slopes_of, unit_of, units_of
+from glo_dsl.evolve.request import Measured, Request, Schedule, digest_of
+from glo_dsl.evolve.store.rows import Candidate, Event, Unit
 from glo_dsl.evolve.store.study import Study
-from glo_dsl.lang.loss import Loss
-from glo_dsl.lang.restate import restated
-
-MODELS = 40
-"""Networks of a unit: enough to fill a matrix product, few enough to keep every core busy."""
-
-SLOPES = 12
-"""What a training with its derivatives counts as, in trainings without. By CPU time it is 11 to 15 for six networks on
-digits, 6 for 24 and up to 25 for three of a long loss (benchmarks/constants.py)."""
 
 FOREVER = 3.0e9
 """Seconds of a lease that ends with the driver."""
 
 BEAT = 2.0
 """Seconds after which a driver shows that it lives."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """A training that is wanted.
-
-    Attributes:
-        key: names all trainings that come to the same: see `key_of`.
-        loss: what is trained. rate: the learning rate.
-    """
-
-    key: bytes
-    loss: Loss
-    rate: float
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How requests are trained: networks of these seeds, judged on a part after so many steps, of which a share goes on
-    after each but the last. With `slopes`, derivatives of one rung by the parameters of each loss are asked for too."""
-
-    seeds: tuple[int, ...]
-    steps: tuple[int, ...]
-    part: PartName = "validation"
-    keep: float = 0.5
-    slopes: bool = False
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What is known of a request: the metric of every seed, NaN where the network has diverged, after so many steps; or
-    why there is none. `first`: the fitness at the first rung, for one that has gone on after it. `slopes`: those of
-    every seed as `Trainer` has them, where they were asked for and exist."""
-
-    steps: int
-    metric: tuple[float, ...]
-    reason: str = ""
-    first: float | None = None
-    slopes: tuple[tuple[float, ...], ...] = ()
-
-    @property
-    def fitness(self) -> float | None:
-        """The mean, in which a network that has diverged counts as one that has learnt nothing."""
-        if self.reason:
-            return None
-        return sum(0.0 if m != m else m for m in self.metric) / len(self.metric)
-
-    @property
-    def worth(self) -> float:
-        """The fitness, and less than any where there is none: the metric of a task may be below 0."""
-        return -math.inf if self.fitness is None else self.fitness
-
-    @property
-    def rank(self) -> tuple[int, float]:
-        """The further, the better; then the fitter."""
-        return self.steps, self.worth
-
-
-def key_of(gradient_class: bytes, step_size: float, part: str) -> bytes:
-    """What two trainings have in common that come to the same: gradients up to a factor, the learning rate times that
-    factor, and the data that they are judged on. Seeds and steps are named beside it."""
-    text = gradient_class + f"|{step_size:.6g}|{part}".encode()
-    return hashlib.blake2b(text, digest_size=16).digest()
-
-
-def key_of_slopes(text: str, rate: float, part: str) -> bytes:
-    """The same for trainings with derivatives, which losses of one gradient do not share: their parameters differ."""
-    return hashlib.blake2b(f"slopes|{part}|{rate!r}|{text}".encode(), digest_size=16).digest()
 
 
 class Ledger:
@@ -175,8 +95,8 @@ class Ledger:
 
         `candidates`, which are called for if they are not in the book yet, and `note` are put on record with it.
         """
-        payload = {"purpose": purpose, "requests": _digest(requests, schedule), **(note or {})}
-        self._begin(payload, candidates, lambda: _units(self._missing(requests, schedule), schedule))
+        payload = {"purpose": purpose, "requests": digest_of(requests, schedule), **(note or {})}
+        self._begin(payload, candidates, lambda: units_of(self._missing(requests, schedule), schedule))
         self.begun = frozenset()
         failed = self._work()
         alone = [request for request in requests if request.key.hex() in failed]
@@ -184,8 +104,8 @@ class Ledger:
             # One of them spoils a unit; which one, they show when each has a unit of its own.
             alone = list({request.key: request for request in alone}.values())
             self._begin(
-                {"purpose": f"{purpose}, alone", "requests": _digest(alone, schedule)}, tuple,
-                lambda: [_unit([request], schedule) for request in alone],
+                {"purpose": f"{purpose}, alone", "requests": digest_of(alone, schedule)}, tuple,
+                lambda: [unit_of([request], schedule) for request in alone],
             )  # fmt: skip
             failed = self._work()
         return self._measured(requests, schedule, failed)
@@ -216,9 +136,9 @@ class Ledger:
         generation = self._generation - 1
         units = {unit.id: unit for unit in self.study.units(generation)}
         self.begun |= {bytes.fromhex(job["key"]) for unit in units.values() for job in unit.payload["jobs"]}
-        self.trainings += sum(map(_networks, units.values()))
+        self.trainings += sum(map(networks_of, units.values()))
         ended = [unit for unit in units.values() if unit.state in ("done", "failed")]
-        self.finished += sum(map(_networks, ended))
+        self.finished += sum(map(networks_of, ended))
         if len(ended) < len(units):
             self.units = len(ended), len(units)
             self._drain()
@@ -248,11 +168,11 @@ class Ledger:
 
     def _end(self, unit: Unit, finished: Finished) -> None:
         if finished.kind == "done":
-            self.study.finish(unit.id, unit.attempt, _evaluations(unit, finished.result))
+            self.study.finish(unit.id, unit.attempt, evaluations_of(unit, finished.result))
         else:
             self.study.fail(unit.id, unit.attempt, f"{finished.kind}: {finished.failure}", most_failures=1)
-        self.finished += _networks(unit)
-        self.fresh += _networks(unit)
+        self.finished += networks_of(unit)
+        self.fresh += networks_of(unit)
         self.units = self.units[0] + 1, self.units[1]
         self._told(unit, finished)
 
@@ -266,66 +186,12 @@ class Ledger:
                 each = [known.get((key, seed)) for seed in schedule.seeds]
                 if all(e is not None for e in each):
                     metric = tuple(float("nan") if e is None or e.fitness is None else e.fitness for e in each)
-                    slopes = tuple(s for e in each if e is not None and (s := _slopes(e)))
+                    slopes = tuple(s for e in each if e is not None and (s := slopes_of(e)))
                     before = found.get(key, Measured(0, (), "not trained"))
                     first = before.fitness if before.first is None else before.first
                     found[key] = Measured(steps, metric, first=first, slopes=slopes)
         lost = {key: Measured(0, (), failed.get(key.hex(), "not trained")) for key in keys if key not in found}
         return [(found | lost)[request.key] for request in requests]
-
-
-def _networks(unit: Unit) -> int:
-    """What a unit costs, in trainings without derivatives."""
-    return len(unit.payload["jobs"]) * len(unit.payload["seeds"]) * (SLOPES if unit.payload.get("slopes") else 1)
-
-
-def _units(missing: Sequence[Request], schedule: Schedule) -> list[dict[str, Any]]:
-    """Requests in parts of nearly equal size."""
-    count = len(missing) if schedule.slopes else -(-len(missing) * len(schedule.seeds) // MODELS)
-    ends = [len(missing) * n // max(count, 1) for n in range(count + 1)]
-    return [_unit(missing[a:b], schedule) for a, b in pairwise(ends) if a < b]
-
-
-def _unit(requests: Sequence[Request], schedule: Schedule) -> dict[str, Any]:
-    """The payload of a unit; see `Trainer`. Those of this process are spared the reading of its texts."""
-    texts = [restated(request.loss) for request in requests]
-    for request, text in zip(requests, texts):
-        remember(text, request.loss)
-    return {
-        "jobs": [{"key": r.key.hex(), "text": text, "rate": r.rate} for r, text in zip(requests, texts)],
-        "seeds": list(schedule.seeds), "steps": list(schedule.steps), "part": schedule.part, "keep": schedule.keep,
-        **({"slopes": True} if schedule.slopes else {}),
-    }  # fmt: skip
-
-
-def _evaluations(unit: Unit, result: dict[str, Any]) -> list[Evaluation]:
-    found, seeds = [], unit.payload["seeds"]
-    each = result["seconds"] / max(1, len(unit.payload["jobs"]) * len(seeds))
-    slopes = result.get("slopes") or [None] * len(seeds)
-    for job, scores in zip(unit.payload["jobs"], result["scores"]):
-        for steps, metric in scores:
-            for seed, value, slope in zip(seeds, metric, slopes):
-                reason = "" if value is not None else "diverged"
-                key = bytes.fromhex(job["key"])
-                metrics = {} if slope is None else {"slopes": slope}
-                found.append(Evaluation(key, seed, steps, value, metrics, reason, each))
-    return found
-
-
-def _slopes(evaluation: Evaluation) -> tuple[float, ...]:
-    """Those that are on record; none for a network that has none. Raises GloError where something else is."""
-    found: Any = evaluation.metrics.get("slopes", [])
-    if not isinstance(found, list) or not all(type(s) in (int, float) for s in found):
-        raise GloError(f"the study holds {found!r:.60}, which are no slopes", hint="restore a copy of it")
-    return tuple(map(float, found))
-
-
-def _digest(requests: Sequence[Request], schedule: Schedule) -> str:
-    """Names what is asked for."""
-    digest = hashlib.blake2b(repr(schedule).encode(), digest_size=8)
-    for request in requests:
-        digest.update(request.key + f"{request.rate!r}".encode())
-    return digest.hexdigest()
 
 
 def _differs(event: Event, kind: str) -> GloError:

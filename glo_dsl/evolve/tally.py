@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from statistics import median
 
-from glo_dsl.evolve.ledger import Measured, Request
 from glo_dsl.evolve.progress import Agreement, Generation, agreement
+from glo_dsl.evolve.request import Measured, Request
 from glo_dsl.evolve.work import Told
 
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from glo_dsl.errors import GloError
 from glo_dsl.evolve.compare import Grid, Result
-from glo_dsl.evolve.ledger import Schedule
 from glo_dsl.evolve.progress import CONFIRMING, CONSTANTS, FRESH, LEADERS, RATES
 from glo_dsl.evolve.rates import grid_of
+from glo_dsl.evolve.request import Schedule
 from glo_dsl.evolve.tuning import Finalist, tuned_of
 from glo_dsl.ir.expr import Expr
 from glo_dsl.lang.loss import Loss

@@ -19,7 +19,7 @@ import pytest
 import glo_dsl as glo
 from glo_dsl.evolve.config import Config, configured
 from glo_dsl.evolve.evaluator import Trainer
-from glo_dsl.evolve.ledger import SLOPES
+from glo_dsl.evolve.packing import SLOPES
 from glo_dsl.evolve.progress import Progress
 from glo_dsl.evolve.session import Where, begin, front_of, resume
 from glo_dsl.evolve.store.records import Records

@@ -1,11 +1,11 @@
-"""What the book says of requests."""
+"""What is known of requests."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 from math import nan
 
-from glo_dsl.evolve.ledger import Measured
+from glo_dsl.evolve.request import Measured
 
 
 def test_what_could_not_be_trained_is_worth_less_than_the_worst_that_was() -> None:
