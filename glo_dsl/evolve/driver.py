@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any
 
 from glo_dsl.errors import GloError
@@ -18,12 +19,13 @@ from glo_dsl.evolve.request import Measured, Request, Schedule, key_of, key_of_s
 from glo_dsl.evolve.space import space_of
 from glo_dsl.evolve.store.rows import Candidate
 from glo_dsl.evolve.strategies.named import strategy_named
+from glo_dsl.evolve.strategies.starts import starts_on_record
 from glo_dsl.evolve.tally import Tally
 from glo_dsl.evolve.tasks.task import Task
 from glo_dsl.evolve.tuning import Finalist
 from glo_dsl.evolve.uphill import hill_of
 from glo_dsl.evolve.verify import Outcome, verified
-from glo_dsl.evolve.work import Hill, Proposal, Told
+from glo_dsl.evolve.work import Hill, Proposal, Strategy, Told
 from glo_dsl.ir.expr import Expr, size
 from glo_dsl.lang.definitions import losses_of
 from glo_dsl.lang.loss import Loss
@@ -81,8 +83,13 @@ class Search:
         self._funnel = Funnel(classes)
         self.baseline = baseline_of(task)
         self._unit = self._funnel.peek(self.baseline)
-        self._strategy = strategy_named(config.strategy, config.strategy_options, loss, config.seed, classes)
+        self._made = partial(strategy_named, config.strategy, config.strategy_options, loss, config.seed, classes)
+        self._made()  # to see if it can be
         self.space = space_of(loss) if loss.holes else None
+
+    @cached_property
+    def _strategy(self) -> Strategy:
+        return self._made(partial(starts_on_record, self.ledger))
 
     @property
     def steps(self) -> tuple[int, ...]:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
+from glo_dsl.errors import GloError
 from glo_dsl.evolve.filling import filling
 from glo_dsl.evolve.funnel import Funnel
 from glo_dsl.evolve.space import Space
 from glo_dsl.evolve.strategies.taylor import polynomial, terms
+from glo_dsl.evolve.variation import Vocabulary
 from glo_dsl.ir.expr import Expr, size
+from glo_dsl.lang.elaborate import parse_expression
 from glo_dsl.lang.loss import Loss
+from glo_dsl.lang.show import show
 from glo_dsl.passes.zoo import Zoo
 
 Kind = Literal["none", "zoo", "taylor", "both"]
@@ -37,19 +41,7 @@ def starts(kind: Kind, space: Space, classes: int, largest: int) -> list[Start]:
     Raises:
         ValueError: there is no such kind.
     """
-    if kind not in get_args(Kind):
-        raise ValueError(f"start is one of {', '.join(get_args(Kind))}, got {kind!r}")
-    key = (kind, space.loss.expr, tuple(space.loss.defaults.values()), space.terms, classes, largest)
-    if key not in _FOUND:
-        _FOUND[key] = _found(kind, space, classes, largest)
-    return list(_FOUND[key])
-
-
-_FOUND: dict[tuple[object, ...], list[Start]] = {}
-"""What was found for a space: to look for it takes seconds, and a search is made twice, once to see if it can be."""
-
-
-def _found(kind: Kind, space: Space, classes: int, largest: int) -> list[Start]:
+    no_starts(kind)
     funnel = Funnel(classes)
     found = []
     for origin, loss in _known(kind, classes):
@@ -58,6 +50,51 @@ def _found(kind: Kind, space: Space, classes: int, largest: int) -> list[Start]:
             found.append(Start(origin, genotype))
     found.sort(key=lambda start: size(start.genotype))
     return [start for start in found if funnel.judge(space.fill(start.genotype)).reason is None]
+
+
+def no_starts(kind: Kind, *_: object) -> list[Start]:
+    """None, to see if a strategy can be made.
+
+    Raises:
+        ValueError: there is no such kind.
+    """
+    if kind not in get_args(Kind):
+        raise ValueError(f"start is one of {', '.join(get_args(Kind))}, got {kind!r}")
+    return []
+
+
+class Book(Protocol):
+    """Of a `Ledger`, what is needed here."""
+
+    def stored(self, kind: str) -> Any: ...
+    def record(self, kind: str, payload: dict[str, Any]) -> None: ...
+
+
+def starts_on_record(book: Book, kind: Kind, space: Space, classes: int) -> list[Start]:
+    """The starts of a search, written down as its first event: to look for them takes seconds, and the library of
+    another version may have others.
+
+    Raises:
+        ValueError: there is no such kind.
+        GloError: what is written there makes no sense.
+    """
+    if kind == "none":
+        return []
+    written = book.stored("start")
+    if written is None:
+        found = starts(kind, space, classes, Vocabulary.largest)
+    else:
+        try:
+            found = [Start(str(origin), _read(str(text), space)) for origin, text in written["losses"]]
+        except (LookupError, TypeError, ValueError) as error:
+            message = f"the study says that it begins with {written!r:.60}"
+            raise GloError(message, hint="restore a copy of it") from error
+    book.record("start", {"losses": [[start.origin, show(start.genotype)] for start in found]})
+    return found
+
+
+def _read(text: str, space: Space) -> Expr:
+    return parse_expression(text, {term.name: term for term in space.terms}, "a start")
 
 
 def _known(kind: Kind, classes: int) -> Iterator[tuple[str, Loss]]:
