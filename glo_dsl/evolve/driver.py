@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -121,11 +120,7 @@ class Search:
     @property
     def fates(self) -> tuple[tuple[str, int], ...]:
         """What became of the proposals, and of expressions that the strategy bred and did not ask about."""
-        return tuple((self.counts + self._dropped).items())
-
-    @property
-    def _dropped(self) -> Counter[str]:
-        return getattr(self._strategy, "dropped", None) or Counter()
+        return tuple((self.counts + self._strategy.dropped).items())
 
     def say(self, stage: str, done: int = 0, total: int = 1) -> None:
         """Reports a step of what comes after the strategy."""
@@ -141,7 +136,7 @@ class Search:
             units=book.units,
             best=self._front[-1].fitness if self._front else None,
             counts=self.fates,
-            untrained=self.tally.untrained + self._dropped.total(),
+            untrained=self.tally.untrained + self._strategy.dropped.total(),
             trainings=book.finished,
             fresh=book.fresh,
             front=self._front,
@@ -161,8 +156,8 @@ class Search:
                     requests.append(self.request(proposal.loss, verdict, rate, hill=proposal.hill))
                     owners.append(place)
         note: dict[str, Any] = {"generation": number, "verdicts": [v.written for v in alone]}
-        if self._dropped:
-            note["dropped"] = dict(self._dropped)
+        if self._strategy.dropped:
+            note["dropped"] = dict(self._strategy.dropped)
         hill = any(p.hill for p in proposals)
         rungs = self.steps[-1:] if hill else self.steps
         schedule = Schedule(self.config.seeds("search"), rungs, "validation", self.config.keep, hill)
@@ -250,7 +245,7 @@ class Search:
             raise GloError(f"no candidate could be trained{why}", hint="give the search more trainings")
         front = [*_front(ranked), *self._strategys_front()]
         chosen = {t.verdict.key: t for t in (*ranked[: self.config.leaders], *front)}.values()
-        answer = getattr(self._strategy, "answer", None)
+        answer = self._strategy.answer
         found = [Finalist(t.loss, t.verdict, t.rate, t.complexity, t.genotype, t.seeds) for t in chosen]
         if answer is not None:
             verdict = self._funnel.peek(answer)
@@ -261,7 +256,7 @@ class Search:
     def _strategys_front(self) -> list[Trained]:
         """Those that the strategy holds to be the best by several objectives; by others they may have been trained."""
         found = []
-        for genotype in getattr(self._strategy, "front", ()):
+        for genotype in self._strategy.front:
             assert self.space is not None
             loss = self.space.fill(genotype)
             verdict = self._funnel.peek(loss)
@@ -274,12 +269,8 @@ class Search:
         return found
 
     def order(self, leaders: Sequence[Finalist], fitness: Sequence[float]) -> list[int]:
-        """The places of leaders, those first that are to be reported: in the order of the strategy, if it has one, else
-        by fitness, and of equals the smaller."""
-        order = getattr(self._strategy, "order", None)
-        if order is not None:
-            return list(order([(f.loss, f.complexity) for f in leaders], fitness))
-        return sorted(range(len(leaders)), key=lambda n: (-fitness[n], leaders[n].complexity, n))
+        """The places of leaders, those first that are to be reported."""
+        return list(self._strategy.order([(f.loss, f.complexity) for f in leaders], fitness))
 
 
 def _seeds(proposal: Proposal) -> tuple[str, ...]:

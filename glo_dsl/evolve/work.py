@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from glo_dsl.ir.expr import Expr
 from glo_dsl.lang.loss import Loss
@@ -54,8 +55,22 @@ class Told:
     hill: Hill | None = None
 
 
+T = TypeVar("T")
+
+
+def with_outcomes(asked: Sequence[T], outcomes: Sequence[Told]) -> list[tuple[T, Told]]:
+    """What was asked about, each with what became of it.
+
+    Raises:
+        ValueError: not one outcome for each, or nothing was asked.
+    """
+    if not asked or len(outcomes) != len(asked):
+        raise ValueError(f"{len(asked)} proposals wait for an outcome, got {len(outcomes)}")
+    return list(zip(asked, outcomes))
+
+
 class Strategy(Protocol):
-    """Proposes generations of losses and learns from what became of them.
+    """Proposes generations of losses and learns from what became of them. Strategies inherit what they do not need.
 
     Its state is what its seed and the sequence of `tell`s make it, and nothing else: to resume a search, a new one is
     asked and told again what the log of the study has. So all chance comes from a generator of its own, no global one
@@ -67,3 +82,23 @@ class Strategy(Protocol):
 
     def tell(self, outcomes: Sequence[Told]) -> None:
         """What became of the generation asked for last, in its order."""
+
+    @property
+    def answer(self) -> Loss | None:
+        """A loss that it has come to, such as a mean, to be looked at beside the best of those that it asked about."""
+        return None
+
+    @property
+    def front(self) -> Sequence[Expr]:
+        """What fills the hole in those that it holds to be the best by several objectives."""
+        return ()
+
+    @property
+    def dropped(self) -> Counter[str]:
+        """Expressions that it made and did not ask about, by reason."""
+        return Counter()
+
+    def order(self, losses: Sequence[tuple[Loss, int]], fitness: Sequence[float]) -> Sequence[int]:
+        """The places of losses, given with their complexity, those first that are to be reported: the fittest, and of
+        equals the smaller."""
+        return sorted(range(len(losses)), key=lambda n: (-fitness[n], losses[n][1], n))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from glo_dsl.evolve.strategies.cmaes import CmaEs, Sampling
-from glo_dsl.evolve.work import Proposal, Told
+from glo_dsl.evolve.work import Proposal, Strategy, Told, with_outcomes
 from glo_dsl.ir.types import Interval
 from glo_dsl.lang.loss import Loss
 
@@ -34,7 +34,7 @@ class Best:
     fitness: float
 
 
-class Constants:
+class Constants(Strategy):
     """A strategy: asks about the loss at the vectors of CMA-ES.
 
     A vector outside the domain of a parameter, or one that `refuse` gives a reason against, is not asked about and
@@ -84,9 +84,7 @@ class Constants:
         Raises:
             ValueError: not one outcome for each proposal, or nothing was asked.
         """
-        if not self._asked or len(outcomes) != len(self._asked):
-            raise ValueError(f"{len(self._asked)} proposals wait for an outcome, got {len(outcomes)}")
-        for proposal, told in zip(self._asked, outcomes):
+        for proposal, told in with_outcomes(self._asked, outcomes):
             fitness = told.fitness
             if fitness is not None and np.isfinite(fitness) and (self.best is None or fitness > self.best.fitness):
                 self.best = Best(proposal.loss, fitness)

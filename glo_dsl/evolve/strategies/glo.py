@@ -16,7 +16,7 @@ from glo_dsl.evolve.space import Space, with_coefficients
 from glo_dsl.evolve.strategies.cmaes import Sampling
 from glo_dsl.evolve.strategies.constants import Constants, Coordinate
 from glo_dsl.evolve.variation import Vocabulary, crossover, mutate, random_tree
-from glo_dsl.evolve.work import Proposal, Told
+from glo_dsl.evolve.work import Proposal, Strategy, Told, with_outcomes
 from glo_dsl.ir.expr import Expr, size, variables
 from glo_dsl.lang.definitions import losses_of
 from glo_dsl.lang.loss import Loss
@@ -63,7 +63,7 @@ class Fate:
     number: int | None
 
 
-class Glo:
+class Glo(Strategy):
     """The strategy. A tree is asked about once; elites and trees that come again keep what was told.
 
     Attributes:
@@ -141,9 +141,7 @@ class Glo:
         if self.constants is not None:
             self.constants.tell(outcomes)
             return
-        if not self._asked or len(outcomes) != len(self._asked):
-            raise ValueError(f"{len(self._asked)} proposals wait for an outcome, got {len(outcomes)}")
-        for tree, told in zip(self._trees, outcomes):
+        for (_, told), tree in zip(with_outcomes(self._asked, outcomes), self._trees):
             fitness = told.fitness if told.fitness is not None and np.isfinite(told.fitness) else 0.0
             self.fates[tree] = Fate(max(fitness, 0.0), self._number)
             self._number += 1

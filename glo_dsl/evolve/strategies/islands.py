@@ -18,7 +18,7 @@ from glo_dsl.evolve.strategies.breeding import TRIES, Breeding, Child, Member
 from glo_dsl.evolve.strategies.foresight import Foresight, Slopes
 from glo_dsl.evolve.strategies.starts import Kind, Start
 from glo_dsl.evolve.variation import Vocabulary
-from glo_dsl.evolve.work import Proposal, Told
+from glo_dsl.evolve.work import Proposal, Strategy, Told, with_outcomes
 from glo_dsl.ir.expr import Expr, size
 
 DIGITS = 1e5
@@ -83,12 +83,8 @@ class _Bred:
     slopes: Slopes
 
 
-class Islands:
-    """The strategy. It searches the hole of a loss; `start` is asked about before anything else.
-
-    Attributes:
-        dropped: expressions that were bred and not asked about, by reason.
-    """
+class Islands(Strategy):
+    """The strategy. It searches the hole of a loss; `start` is asked about before anything else."""
 
     def __init__(self, space: Space, settings: Settings, seed: int, classes: int, start: Sequence[Start] = ()) -> None:
         self.space, self.settings = space, settings
@@ -101,10 +97,15 @@ class Islands:
         self._start = list(start)
         self._foresight = Foresight(classes)
         self._met: set[bytes] = set()
-        self.dropped: Counter[str] = Counter()
+        self._dropped: Counter[str] = Counter()
         self._asked: list[_Bred] = []
         self._proposals: tuple[Proposal, ...] = ()
         self._count = self._generation = 0
+
+    @property
+    def dropped(self) -> Counter[str]:
+        """Expressions that were bred and not asked about, by reason."""
+        return self._dropped
 
     @property
     def elites(self) -> list[Member]:
@@ -124,9 +125,7 @@ class Islands:
         Raises:
             ValueError: not one outcome for each proposal, or nothing was asked.
         """
-        if not self._asked or len(outcomes) != len(self._asked):
-            raise ValueError(f"{len(self._asked)} proposals wait for an outcome, got {len(outcomes)}")
-        for asked, told in zip(self._asked, outcomes):
+        for asked, told in with_outcomes(self._asked, outcomes):
             if told.fitness is not None and not told.reason:
                 member = Member(asked.child.genotype, self._count, told.fitness, asked.child.seeds)
                 self._islands[asked.island].add(member, self.settings.members)
@@ -148,9 +147,9 @@ class Islands:
                 child = self._new(self._islands[place])
                 slopes = self._foresight.slopes(self.space.fill(child.genotype))
                 if slopes is None:
-                    self.dropped["no usable gradient"] += 1
+                    self._dropped["no usable gradient"] += 1
                 elif (key := np.round(slopes * DIGITS).tobytes()) in self._met:
-                    self.dropped["gradient known"] += 1
+                    self._dropped["gradient known"] += 1
                 else:
                     self._met.add(key)
                     found.append(_Bred(child, place, slopes))
@@ -166,7 +165,7 @@ class Islands:
         wanted = self.settings.population - len(places)
         places += promising[: round(self.settings.foresight * wanted)]
         places += [n for n in rest if n not in places][: self.settings.population - len(places)]
-        self.dropped["passed over"] += len(bred) - len(places)
+        self._dropped["passed over"] += len(bred) - len(places)
         return [bred[n] for n in sorted(places)]
 
     def _keep(self, member: Member) -> None:

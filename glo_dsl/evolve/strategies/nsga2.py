@@ -15,7 +15,7 @@ from glo_dsl.evolve.strategies.fronts import fronts, ranks
 from glo_dsl.evolve.strategies.islands import proposed
 from glo_dsl.evolve.strategies.starts import Kind, Start
 from glo_dsl.evolve.variation import Vocabulary
-from glo_dsl.evolve.work import Proposal, Told
+from glo_dsl.evolve.work import Proposal, Strategy, Told, with_outcomes
 from glo_dsl.ir.expr import Expr
 from glo_dsl.lang.loss import Loss
 from glo_dsl.passes.pipeline import compile_program
@@ -74,7 +74,7 @@ class _Placed:
     point: tuple[float, ...]
 
 
-class Nsga2:
+class Nsga2(Strategy):
     """The strategy. It searches the hole of a loss; `start` is asked about before anything else."""
 
     def __init__(self, space: Space, settings: Settings, seed: int, classes: int, start: Sequence[Start] = ()) -> None:
@@ -129,10 +129,8 @@ class Nsga2:
         Raises:
             ValueError: not one outcome for each proposal, or nothing was asked.
         """
-        if not self._asked or len(outcomes) != len(self._asked):
-            raise ValueError(f"{len(self._asked)} proposals wait for an outcome, got {len(outcomes)}")
         pool = {one.point: one for one in self._population}
-        for child, proposal, told in zip(self._asked, self._proposals, outcomes):
+        for (child, told), proposal in zip(with_outcomes(self._asked, outcomes), self._proposals):
             if told.fitness is not None and np.isfinite(told.fitness):
                 member = Member(child.genotype, self._count, told.fitness, child.seeds)
                 point = self._point(proposal.loss, -member.rank[1], told.fitness)

@@ -14,7 +14,7 @@ import numpy as np
 from glo_dsl.evolve.strategies.cmaes import Sampling
 from glo_dsl.evolve.strategies.constants import Constants, Coordinate, Refuse
 from glo_dsl.evolve.strategies.null_epoch import LearningRule, trainable
-from glo_dsl.evolve.work import Proposal, Told
+from glo_dsl.evolve.work import Proposal, Strategy, Told
 from glo_dsl.lang.definitions import losses_of
 from glo_dsl.lang.loss import Loss
 from glo_dsl.lang.show import number
@@ -43,7 +43,7 @@ class Settings:
     answer: Literal["mean", "best"] = "mean"
 
 
-class Taylor:
+class Taylor(Strategy):
     """The strategy. Its proposals are `polynomial(order)` with other constants.
 
     >>> search = Taylor(Settings(order=2, population=4), seed=0, classes=10)

@@ -78,7 +78,7 @@ def coordinates_of(loss: Loss) -> list[Coordinate]:
     return [Coordinate(p.name, p.default / unit, unit) for p, unit in zip(loss.params, units)]
 
 
-class Climb:
+class Climb(Tuner):
     """A strategy: one loss at a time, each further up the gradient; see `Ascent`."""
 
     def __init__(self, loss: Loss, length: float, steps: int) -> None:
@@ -122,7 +122,7 @@ class Climb:
         self.step += 1
 
 
-class ClimbThenSample:
+class ClimbThenSample(Tuner):
     """A strategy: `Climb`, then CMA-ES from where it has come to."""
 
     def __init__(self, climb: Climb, sampling: Sampling, generator: np.random.Generator, generations: int) -> None:
