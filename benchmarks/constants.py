@@ -23,9 +23,9 @@ import torch
 from measuring import machine
 
 import glo_dsl as glo
+from glo_dsl.evolve.cost import SLOPES
 from glo_dsl.evolve.funnel import Funnel
 from glo_dsl.evolve.kernels import build_candidates
-from glo_dsl.evolve.packing import SLOPES
 from glo_dsl.evolve.space import space_of, with_coefficients
 from glo_dsl.evolve.strategies.taylor import polynomial
 from glo_dsl.evolve.strategies.tuners import METHODS, Tuning, tuner_of

@@ -17,6 +17,7 @@ from measuring import machine
 
 import glo_dsl as glo
 from glo_dsl.evolve.config import configured
+from glo_dsl.evolve.cost import networks_of
 from glo_dsl.evolve.driver import Search
 from glo_dsl.evolve.evaluator import loss_of
 from glo_dsl.evolve.executors.executor import Finished
@@ -83,7 +84,7 @@ def searched(
         assert finished.result is not None, finished.failure
         totals["built"] += finished.result["built"]
         totals["busy"] += finished.result["seconds"]
-        totals["trainings"] += len(unit.payload["jobs"]) * len(unit.payload["seeds"])
+        totals["trainings"] += networks_of(unit)
 
     where = Where(executor_name)
     wall, cpu = time.perf_counter(), os.times()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from glo_dsl.errors import GloError
+from glo_dsl.evolve.config import Config
+from glo_dsl.evolve.strategies.named import strategy_named
 from glo_dsl.evolve.tasks.task import Task
 from glo_dsl.lang.definitions import losses_of
 from glo_dsl.lang.loss import Loss
@@ -20,6 +22,11 @@ def baseline_of(task: Task) -> Loss:
     return loss
 
 
+def classes_of(task: Task) -> int:
+    """How many classes a task has, 0 for one without."""
+    return task.outputs if task.metric == "accuracy" else 0
+
+
 def check_space(loss: Loss, task: Task) -> None:
     """Refuses a loss that a task cannot feed.
 
@@ -35,3 +42,15 @@ def check_space(loss: Loss, task: Task) -> None:
     if loss.per is not None:
         hint = "candidates are trained on the mean over the batch; leave per out"
         raise GloError(f"{loss.name} has a divisor of its own", loss.span, hint, loss.source)
+
+
+def check_search(config: Config, task: Task) -> Loss:
+    """The loss that is searched, if there can be such a search.
+
+    Raises:
+        GloError: the space does not fit the task, or the strategy's options make no sense.
+    """
+    loss = losses_of(config.space)[config.loss]
+    check_space(loss, task)
+    strategy_named(config.strategy, config.strategy_options, loss, config.seed, classes_of(task))
+    return loss

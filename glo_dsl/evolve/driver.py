@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from glo_dsl.errors import GloError
-from glo_dsl.evolve.baseline import baseline_of, check_space
+from glo_dsl.evolve.baseline import baseline_of, check_search, classes_of
 from glo_dsl.evolve.config import Config
 from glo_dsl.evolve.evaluator import PartName
 from glo_dsl.evolve.funnel import KNOWN, Funnel, Verdict
@@ -26,7 +26,6 @@ from glo_dsl.evolve.uphill import hill_of
 from glo_dsl.evolve.verify import Outcome, verified
 from glo_dsl.evolve.work import Hill, Proposal, Strategy, Told
 from glo_dsl.ir.expr import Expr, size
-from glo_dsl.lang.definitions import losses_of
 from glo_dsl.lang.loss import Loss
 from glo_dsl.lang.restate import restated
 from glo_dsl.lang.show import show
@@ -76,14 +75,11 @@ class Search:
         self.trained: dict[bytes, Trained] = {}
         self._met: set[bytes] = set()
         self._trouble = ""
-        loss = losses_of(config.space)[config.loss]
-        check_space(loss, task)
-        classes = task.outputs if task.metric == "accuracy" else 0
+        loss, classes = check_search(config, task), classes_of(task)
         self._funnel = Funnel(classes)
         self.baseline = baseline_of(task)
         self._unit = self._funnel.peek(self.baseline)
         self._made = partial(strategy_named, config.strategy, config.strategy_options, loss, config.seed, classes)
-        self._made()  # to see if it can be
         self.space = space_of(loss) if loss.holes else None
 
     @cached_property

@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from glo_dsl.errors import GloError
+from glo_dsl.evolve.cost import networks_of
 from glo_dsl.evolve.executors.executor import Executor, Finished
-from glo_dsl.evolve.packing import evaluations_of, networks_of, slopes_of, unit_of, units_of
+from glo_dsl.evolve.packing import evaluations_of, slopes_of, unit_of, units_of
 from glo_dsl.evolve.request import Measured, Request, Schedule, digest_of
 from glo_dsl.evolve.store.rows import Candidate, Event, Unit
 from glo_dsl.evolve.store.study import Study

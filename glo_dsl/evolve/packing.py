@@ -15,15 +15,6 @@ from glo_dsl.lang.restate import restated
 MODELS = 40
 """Networks of a unit: enough to fill a matrix product, few enough to keep every core busy."""
 
-SLOPES = 12
-"""What a training with its derivatives counts as, in trainings without. By CPU time it is 11 to 15 for six networks on
-digits, 6 for 24 and up to 25 for three of a long loss (benchmarks/constants.py)."""
-
-
-def networks_of(unit: Unit) -> int:
-    """What a unit costs, in trainings without derivatives."""
-    return len(unit.payload["jobs"]) * len(unit.payload["seeds"]) * (SLOPES if unit.payload.get("slopes") else 1)
-
 
 def units_of(missing: Sequence[Request], schedule: Schedule) -> list[dict[str, Any]]:
     """Requests in parts of nearly equal size."""

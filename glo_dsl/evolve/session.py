@@ -13,6 +13,7 @@ from typing import Any
 
 import glo_dsl
 from glo_dsl.errors import GloError
+from glo_dsl.evolve.baseline import check_search
 from glo_dsl.evolve.compare import welch
 from glo_dsl.evolve.config import Config, from_json
 from glo_dsl.evolve.driver import Search
@@ -70,7 +71,7 @@ def begin(
     """
     check(logs)
     task = task_named(config.task, **config.task_options)  # a mistake is answered before anything is written
-    Search(config, task, _NOWHERE)
+    check_search(config, task)
     with where.begin(config) as executor, Study.create(directory, config.as_json()) as study:
         return _run(config, study, executor, directory, report, logs)
 
@@ -117,15 +118,6 @@ def _reported(study: Study, directory: Path) -> str:
     except GloError as error:
         return f"{error.message}: {error.hint}" if error.hint else error.message
     return ""
-
-
-class _Nowhere:
-    """Stands for a book that is never opened."""
-
-    trainings = 0
-
-
-_NOWHERE: Any = _Nowhere()
 
 
 def text_of(entry: Entry, space: Space | None, name: str, remark: str = "") -> str:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from glo_dsl.evolve.config import Config
+from glo_dsl.evolve.cost import SLOPES
 from glo_dsl.evolve.funnel import Verdict
-from glo_dsl.evolve.packing import SLOPES
 from glo_dsl.evolve.request import Measured, Schedule
 from glo_dsl.evolve.space import with_coefficients
 from glo_dsl.evolve.strategies.tuners import Tuning, tuner_of

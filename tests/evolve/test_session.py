@@ -18,9 +18,10 @@ import pytest
 
 import glo_dsl as glo
 from glo_dsl.evolve.config import Config, configured
+from glo_dsl.evolve.cost import SLOPES
 from glo_dsl.evolve.evaluator import Trainer
-from glo_dsl.evolve.packing import SLOPES
 from glo_dsl.evolve.progress import Progress
+from glo_dsl.evolve.report.gather import gathered
 from glo_dsl.evolve.session import Where, begin, front_of, resume
 from glo_dsl.evolve.store.records import Records
 from glo_dsl.evolve.store.study import Study
@@ -241,6 +242,8 @@ def test_constants_by_gradient_have_one_history(tmp_path: Path) -> None:
     whole, other, stopped = (tmp_path / name for name in ("whole", "other", "stopped"))
     outcome = begin(by_gradient(), whole, HERE)
     assert outcome.trainings == 3 * 2 * SLOPES + 4 * 2
+    with Records.open(whole) as records:
+        assert gathered(records).generations[-1].trainings == outcome.trainings
     begin(by_gradient(), other, Where(workers=2))
     assert story(other) == story(whole) and results(other) == results(whole)
     with contextlib.suppress(KeyboardInterrupt):

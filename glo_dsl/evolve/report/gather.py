@@ -11,6 +11,7 @@ from typing import Any
 from glo_dsl.errors import GloError
 from glo_dsl.evolve.compare import Grid, Result, welch
 from glo_dsl.evolve.config import Config, from_json
+from glo_dsl.evolve.cost import networks_of
 from glo_dsl.evolve.report.story import About, Asked, Generation, Loss, Outcome, State, Story
 from glo_dsl.evolve.store.records import Records
 from glo_dsl.evolve.store.rows import Event, Unit
@@ -105,7 +106,7 @@ def _generations(
     for event in events:
         if event.kind == "ask":
             question += 1
-            trainings += sum(len(u.payload["jobs"]) * len(u.payload["seeds"]) for u in units[question])
+            trainings += sum(map(networks_of, units[question]))
             rows = by_question[question] or rows
             dropped = Counter({str(k): int(n) for k, n in event.payload.get("dropped", dropped).items()})
         elif event.kind == "tell":
