@@ -14,7 +14,7 @@ from glo_codegen.program import CLASSES, POSITION, Instr, Program
 from glo_codegen.text import Lines
 from glo_codegen.triton_helpers import helpers_of
 from glo_codegen.triton_launch import add_launch, add_room, kernel_name, stream_name, tiled
-from glo_codegen.triton_spell import add_start, add_stores, kernel, masked, spelled, title
+from glo_codegen.triton_spell import add_products, add_start, add_stores, kernel, masked, spelled, spelling, title
 from glo_codegen.triton_stream import add_streaming
 from glo_codegen.triton_tiles import ANY, Tile, add_tiles, tiles
 
@@ -67,7 +67,7 @@ def check(program: Program) -> None:
 
 def spellings(program: Program) -> Iterator[str]:
     """What is called, in all families."""
-    yield from (step.op.triton for step in program.steps() if isinstance(step, Instr))
+    yield from (spelling(program, step) for step in program.steps() if isinstance(step, Instr))
     yield from (reduction.op.triton for phase in program.phases for reduction in phase.reductions)
     if program.walked:
         yield from spellings(program.walked)
@@ -81,4 +81,5 @@ def add_resident(program: Program, lines: Lines) -> None:
             lines.add("", title(program, number))
             lines.add(*(spelled(program, step) for step in (*phase.scalars, *phase.row)))
             lines.add(*(f"{r.out} = {r.op.triton.format(masked(r))}" for r in phase.reductions))
+            add_products(program, phase, lines)
             add_stores(program, phase, lines)

@@ -28,14 +28,32 @@ from glo_codegen.program import (
     Step,
     parameter,
 )
+from glo_codegen.scaling import SCALE, scaled
 from glo_codegen.text import Lines
 from glo_codegen.triton_launch import arguments, tiled, wrapped
 
 IDENTITY = {"sum": "0.0", "max": 'float("-inf")', "min": 'float("inf")'}
 """What a reduction sees in lanes beyond the last class."""
 
+EVERY = "tl.full([1, BLOCK], True, tl.int1)"
+"""The mask of columns that are all classes: what is selected by it, the compiler need not select."""
+
 FLOAT32 = (2.0**-126, (2 - 2**-23) * 2.0**127)
 """Smallest and largest normal number: beyond them Triton gives a literal the type float64."""
+
+
+def sizes_of(program: Program) -> list[str]:
+    """What a tile says to its kernel: how much it holds, and whether the classes fill all blocks."""
+    return ["ROWS", "BLOCK", "FULL"] if tiled(program) else ["BLOCK"]
+
+
+def constants(program: Program) -> list[str]:
+    """The constexprs of a kernel."""
+    defaults = {"FULL": " = False"}
+    return [
+        *(f"{name}: tl.constexpr{defaults.get(name, '')}" for name in sizes_of(program)),
+        "ALIGNED: tl.constexpr = False",
+    ]
 
 
 @contextmanager
@@ -46,7 +64,7 @@ def kernel(program: Program, name: str, lines: Lines) -> Iterator[None]:
     with lines.block(f"def {name}("):
         for group in arguments(program):
             lines.add(*wrapped(argument.name for argument in group))
-        lines.add("ROWS: tl.constexpr, " * tiled(program) + "BLOCK: tl.constexpr, ALIGNED: tl.constexpr = False,")
+        lines.add(*wrapped(constants(program)))
     with lines.block("):  # fmt: skip"):
         lines.add('"""Loss and gradients, times scale; a gradient whose pointer is None costs nothing."""')
         yield
@@ -57,7 +75,8 @@ def add_start(program: Program, lines: Lines, streams: bool = False) -> None:
     """What is known before the first phase; `streams`: the columns are those of a loop that follows."""
     _place(program, lines)
     if tiled(program) and not streams:
-        lines.add("col = tl.arange(0, BLOCK)[None, :]", "col_mask = col < classes", "mask = row_mask & col_mask")
+        lines.add("col = tl.arange(0, BLOCK)[None, :]", f"col_mask = {EVERY} if FULL else col < classes")
+        lines.add("mask = row_mask & col_mask")
     _uniform(program, lines)
     _origins(program, lines)
     _usable(program, lines)
@@ -74,8 +93,9 @@ def _place(program: Program, lines: Lines) -> None:
         "plane = (tl.program_id(0) // parts).to(tl.int64)",
         f"row = (tl.program_id(0) % parts).to(tl.int64) * {height} + tl.arange(0, {height})"
         + "[:, None]" * tiled(program),
-        "row_mask = row < rows",
-    )
+        "row_mask = tl.full([1, 1], True, tl.int1) if ROWS == 1 else row < rows" if tiled(program)
+        else "row_mask = row < rows",
+    )  # fmt: skip
 
 
 def _uniform(program: Program, lines: Lines) -> None:
@@ -96,7 +116,7 @@ def _usable(program: Program, lines: Lines) -> None:
     lines.add("", "# An ignored row yields 0; a class index out of range makes its row NaN.")
     names = [f"index_{entry.name}" for entry in program.class_inputs]
     for entry, name in zip(program.class_inputs, names, strict=True):
-        lines.add(f"{name} = tl.load({_address(entry)}, mask=row_mask, other=0).to(tl.int64)")
+        lines.add(f"{name} = tl.load({address(entry)}, mask=row_mask, other=0).to(tl.int64)")
     above = " & ({0} < classes)" if tiled(program) else ""
     valid = " & ".join(("({0} >= 0)" + above).format(name) for name in names)
     ignored = " | ".join(f"({name} == ignore_index)" for name in names)
@@ -140,11 +160,17 @@ def _load(program: Program, load: Load) -> str:
     entry = program.input(load.input)
     if entry.kind == "class":  # in a tile 32 bits do, and halve the registers of comparisons with the position
         return f"{load.out} = tl.where(usable, index_{entry.name}, -1)" + ".to(tl.int32)" * tiled(program)
-    convert = " != 0" if entry.kind == "bool" else ".to(tl.float32)"
-    return f"{load.out} = tl.load({_address(entry, load.at)}, mask={_mask(entry, load)}, other=0){convert}"
+    at = address(entry, load.at)
+    return f"{load.out} = tl.load({at}, mask={_mask(entry, load)}, other=0){converted(program, load)}"
 
 
-def _address(entry: Input, at: str | None = None) -> str:
+def converted(program: Program, load: Load) -> str:
+    """What turns an input as it is in memory into what is computed with."""
+    return " != 0" if program.input(load.input).kind == "bool" else ".to(tl.float32)"
+
+
+def address(entry: Input, at: str | None = None) -> str:
+    """Where an input is at the columns `at`, or at those of the tile."""
     if entry.rate != Rate.CLASS:
         return f"at_{entry.name}"
     return f"at_{entry.name} + {at or 'col'}.to(tl.int64) * in_{entry.name}_class_stride"
@@ -158,6 +184,20 @@ def _mask(entry: Input, load: Load) -> str:
     return "mask" if entry.per_sample else "col_mask"
 
 
+def _falls(program: Program, step: Instr) -> bool:
+    """Whether this is the exponential of a value less the maximum of its row, which is at most 0."""
+    if step.op.name != "exp":
+        return False
+    argument = next((s for s in program.steps() if s.out == step.args[0]), None)
+    maxima = {r.out for phase in program.phases for r in phase.reductions if r.op.name == "max"}
+    return isinstance(argument, Instr) and argument.op.name == "sub" and argument.args[1] in maxima
+
+
+def spelling(program: Program, step: Instr) -> str:
+    """The Triton column of the operator, or what does the same here in fewer instructions."""
+    return "_decay({0})" if _falls(program, step) else step.op.triton
+
+
 def _instr(program: Program, step: Instr) -> str:
     """`out = spelling`; where no argument is a tensor the first is made one, for `tl` takes no bare literals."""
     conditions = CONDITIONS.get(step.op.name, ())
@@ -166,7 +206,7 @@ def _instr(program: Program, step: Instr) -> str:
         args[0] = f"tl.cast({args[0]}, {'tl.int1' if 0 in conditions else 'tl.float32'})"
     if step.op.name in ("and", "or") and step.rate != Rate.UNIFORM:  # Triton's interpreter needs a truth value here
         args = [f"({a} != 0)" if any(a == u.out for u in program.uniform) else a for a in args]
-    return f"{step.out} = {_unwrap(step.op.triton.format(*args))}"
+    return f"{step.out} = {_unwrap(spelling(program, step).format(*args))}"
 
 
 def _unwrap(text: str) -> str:
@@ -219,12 +259,27 @@ def _results(program: Program, lines: Lines) -> None:
             _store(output, value, lines, place="sample", mask="row_mask")
 
 
-def add_stores(program: Program, phase: Phase, lines: Lines) -> None:
+def add_products(program: Program, phase: Phase, lines: Lines) -> None:
+    """What the stores of a phase need per sample."""
+    products, _ = scaled(program, phase)
+    lines.add(*(f"{p.out} = {operand(p.value)} * {SCALE}" for p in products))
+
+
+def add_stores(program: Program, phase: Phase, lines: Lines, hint: str = "") -> None:
     """What a phase writes at the columns `col` of its rows."""
     if phase.stores:
         lines.add("destination = plane * rows * classes + row * out_row_stride + col.to(tl.int64) * out_class_stride")
-    for store in phase.stores:
-        _store(store.output, store.value, lines, "destination", mask="mask")
+    for store in scaled(program, phase)[1]:
+        with lines.block(f"if {store.output}_ptr is not None:"):
+            lines.add(*(spelled(program, step) for step in store.steps.values()))
+            value = f"({operand(store.value)} * {SCALE})" if store.left else operand(store.value)
+            kind = f"{store.output}_ptr.dtype.element_ty"
+            lines.add(f"tl.store({store.output}_ptr + destination, {value}.to({kind}), mask=mask & usable{hint})")
+            # Another store rather than a choice per class; it is for whole rows, and does nothing for most.
+            rest = (
+                f"tl.store({store.output}_ptr + destination, tl.cast(filler, {kind}), mask=mask & (usable == 0){hint})"
+            )
+            lines.add(*[rest] if program.class_inputs else ["if weight_ptr is not None:", f"    {rest}"])
 
 
 def _store(output: str, value: Operand, lines: Lines, place: str, mask: str) -> None:

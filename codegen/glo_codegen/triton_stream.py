@@ -1,22 +1,46 @@
 """The streaming family: a Triton kernel that walks its rows in blocks of classes, once for each phase that passes.
 
-It takes any number of classes. A value per class is computed again from its loads in every pass that needs it;
+It takes any number of classes: blocks that are full, without masks, and what is left. A block is loaded while the one
+before it is computed, for little of a row is under way at a time; every other pass walks from the last class to the
+first, and finds in the cache what the one before has read last.
+
+ A value per class is computed again from its loads in every pass that needs it;
 a reduction accumulates lane by lane, in tiles [ROWS, BLOCK], and becomes one number per row at the end of its loop. A
 maximum that sums of its own pass follow is one number per row throughout; where it grows, they are scaled.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TypeGuard
 
 from glo_codegen.plan import Plan, recomputing
-from glo_codegen.program import Follow, Operand, Phase, Program, Reduce
+from glo_codegen.program import Follow, Load, Operand, Phase, Program, Rate, Reduce
 from glo_codegen.text import Lines
 from glo_codegen.triton_launch import stream_name
-from glo_codegen.triton_spell import IDENTITY, add_start, add_stores, kernel, masked, operand, spelled, title
+from glo_codegen.triton_spell import (
+    EVERY,
+    IDENTITY,
+    add_products,
+    add_start,
+    add_stores,
+    address,
+    converted,
+    kernel,
+    masked,
+    operand,
+    spelled,
+    title,
+)
 
 LANES, LARGEST = "lanes_", "largest_"
 """Before the name of a reduction: its accumulator lane by lane, or a maximum so far that sums follow."""
+
+NOW, AHEAD = "now_", "ahead_"
+"""Before the name of what is loaded: as it is in memory, for this block and for the next."""
+
+LAST, FIRST = (f', eviction_policy="evict_{which}"' for which in ("last", "first"))
+"""What the cache should keep, for a later pass, and what it need not."""
 
 COMBINE = {"sum": "{0} + {1}", "max": "_max({0}, {1})", "min": "_min({0}, {1})"}
 """How a reduction takes up one more block, lane by lane."""
@@ -28,6 +52,7 @@ def add_streaming(program: Program, lines: Lines) -> None:
     plan = recomputing(program)
     with kernel(program, stream_name(program), lines):
         add_start(program, lines, streams=True)
+        lines.add("whole = classes // BLOCK * BLOCK")
         for number, phase in enumerate(program.phases):
             lines.add("", title(program, number))
             lines.add(*(spelled(program, step) for step in phase.scalars))
@@ -36,26 +61,97 @@ def add_streaming(program: Program, lines: Lines) -> None:
 
 
 def _pass(program: Program, plan: Plan, phase: Phase, number: int, lines: Lines) -> None:
-    followed = {r.follow.maximum for r in phase.reductions if r.follow}
-    maxima = [r for r in phase.reductions if r.out in followed]
-    others = sorted((r for r in phase.reductions if r.out not in followed), key=lambda r: not _drifts(r))
-    lines.add(*(f"{LARGEST}{r.out} = tl.full([ROWS, 1], {IDENTITY[r.op.name]}, tl.float32)" for r in maxima))
-    for r in others:
+    body = _Body(program, plan, phase, number)
+    lines.add(*(f"{LARGEST}{r.out} = tl.full([ROWS, 1], {IDENTITY[r.op.name]}, tl.float32)" for r in body.maxima))
+    for r in body.others:
         lines.add(f"{LANES}{r.out} = tl.full([ROWS, BLOCK], {IDENTITY[r.op.name]}, tl.float32)")
-    with lines.block("for start in range(0, classes, BLOCK):"):
-        lines.add("col = start + tl.arange(0, BLOCK)[None, :]", "col_mask = col < classes")
-        lines.add("mask = row_mask & col_mask")
-        first = plan.behind([r.arg for r in maxima])
-        lines.add(*(spelled(program, plan.step[name]) for name in first))
-        for r in maxima:
-            _grow(r, [o.follow for o in others if o.follow and o.follow.maximum == r.out], lines)
-        needed = [name for name in plan.needed(phase, number) if name not in first]
-        lines.add(*(spelled(program, plan.step[name]) for name in needed))
-        for r in others:
+    add_products(program, phase, lines)
+    for part in (_rest, _blocks) if body.backwards else (_blocks, _rest):
+        part(body, lines)
+    lines.add(*(f"{r.out} = {LARGEST}{r.out}" for r in body.maxima))
+    lines.add(*(f"{r.out} = {_total(r)}" for r in body.others))
+
+
+class _Body:
+    """What a pass does with a block of classes.
+
+    Attributes:
+        maxima: the reductions that others follow. others: all but these.
+        loads: the inputs that are read block by block, each with whether a later pass reads it again.
+        backwards: from the last class to the first: what the pass before has read last is still near.
+    """
+
+    def __init__(self, program: Program, plan: Plan, phase: Phase, number: int) -> None:
+        self.program, self._plan, self._phase = program, plan, phase
+        followed = {r.follow.maximum for r in phase.reductions if r.follow}
+        self.maxima = [r for r in phase.reductions if r.out in followed]
+        self.others = sorted((r for r in phase.reductions if r.out not in followed), key=lambda r: not _drifts(r))
+        self._first = plan.behind([r.arg for r in self.maxima])
+        self._needed = [name for name in plan.needed(phase, number) if name not in self._first]
+        self.loads = {load: _read_after(program, plan, load, number) for load in self._loads()}
+        self.backwards = sum(p.passes for p in program.phases[:number]) % 2 == 1
+
+    def _loads(self) -> Iterator[Load]:
+        for name in (*self._first, *self._needed):
+            step = self._plan.step[name]
+            if isinstance(step, Load) and step.at is None and step.rate == Rate.CLASS:
+                yield step
+
+    def add(self, lines: Lines) -> None:
+        """The steps, for the columns `col` that `col_mask` has."""
+        lines.add(*(self._spelled(name) for name in self._first))
+        for r in self.maxima:
+            _grow(r, [o.follow for o in self.others if o.follow and o.follow.maximum == r.out], lines)
+        lines.add(*(self._spelled(name) for name in self._needed))
+        for r in self.others:
             lines.add(f"{LANES}{r.out} = {COMBINE[r.op.name].format(_so_far(r), masked(r))}")
-        add_stores(program, phase, lines)
-    lines.add(*(f"{r.out} = {LARGEST}{r.out}" for r in maxima))
-    lines.add(*(f"{r.out} = {_total(r)}" for r in others))
+        add_stores(self.program, self._phase, lines, FIRST)
+
+    def _spelled(self, name: str) -> str:
+        step = self._plan.step[name]
+        if step in self.loads:
+            return f"{name} = {NOW}{name}{converted(self.program, step)}"
+        return spelled(self.program, step)
+
+    def add_loads(self, column: str, mask: str, lines: Lines) -> None:
+        """Asks for the inputs at the columns, to be there when `add` needs them."""
+        for load, again in self.loads.items():
+            entry = self.program.input(load.input)
+            masks = f"{mask} & row_mask" if entry.per_sample else mask
+            at = address(entry, column)
+            lines.add(f"{AHEAD}{load.out} = tl.load({at}, mask={masks}, other=0{LAST if again else FIRST})")
+
+
+def _read_after(program: Program, plan: Plan, load: Load, number: int) -> bool:
+    """Whether a pass after this one reads the input again."""
+    later = (plan.step[n] for k, p in enumerate(program.phases) if k > number for n in plan.needed(p, k))
+    return any(isinstance(step, Load) and step.input == load.input for step in later)
+
+
+def _blocks(body: _Body, lines: Lines) -> None:
+    """The blocks that are full, each loaded while the one before is computed."""
+    first, start, after = "0", "done", "+"
+    if body.backwards:
+        first, start, after = "whole - BLOCK", "whole - BLOCK - done", "-"
+    lines.add(f"col = {first} + tl.arange(0, BLOCK)[None, :]")
+    body.add_loads("col", "(whole > 0)", lines)
+    with lines.block("for done in range(0, whole, BLOCK):"):
+        lines.add(f"col = {start} + tl.arange(0, BLOCK)[None, :]", f"col_mask = {EVERY}", "mask = row_mask & col_mask")
+        ready = [f"{NOW}{load.out} = {AHEAD}{load.out}" for load in body.loads]
+        lines.add(*ready)
+        body.add_loads(f"(col {after} BLOCK)", "(done + BLOCK < whole)", lines)
+        body.add(lines)
+
+
+def _rest(body: _Body, lines: Lines) -> None:
+    """What is left of the row, less than a block."""
+    with lines.block("if not FULL:"):
+        lines.add(
+            "col = whole + tl.arange(0, BLOCK)[None, :]", "col_mask = col < classes", "mask = row_mask & col_mask"
+        )
+        body.add_loads("col", "col_mask", lines)
+        lines.add(*(f"{NOW}{load.out} = {AHEAD}{load.out}" for load in body.loads))
+        body.add(lines)
 
 
 def _grow(maximum: Reduce, followers: list[Follow], lines: Lines) -> None:

@@ -25,6 +25,7 @@ from glo_codegen.triton_launch import (
     tiled,
     wrapped,
 )
+from glo_codegen.triton_spell import constants, sizes_of
 from glo_codegen.triton_tiles import ANY, add_tiles, tiles
 
 NAME = "switch"
@@ -107,11 +108,11 @@ def _passed(union: Program, program: Program) -> Iterator[str]:
 def _kernel(union: Program, programs: Sequence[Program], lines: Lines) -> None:
     fixed = ["ignore_index"] * bool(union.class_inputs) + ["rows"]
     lines.add("@triton.jit(do_not_specialize=[" + ", ".join(f'"{name}"' for name in fixed) + "])")
-    sizes = ["ROWS"] * tiled(union) + ["BLOCK"]
+    sizes = sizes_of(union)
     with lines.block(f"def {kernel_name(union)}("):
         for group in switch_arguments(union):
             lines.add(*wrapped(argument.name for argument in group))
-        lines.add(*wrapped([*(f"{size}: tl.constexpr" for size in sizes), "ALIGNED: tl.constexpr = False"]))
+        lines.add(*wrapped(constants(union)))
     with lines.block("):  # fmt: skip"):
         lines.add('"""The loss of each plane and its gradients, times scale."""')
         lines.add(f"which = tl.load(which_ptr + tl.program_id(0) // tl.cdiv(rows, {sizes[0]}))")

@@ -105,7 +105,8 @@ def add_tiles(tables: Mapping[str, Sequence[Tile]], kernel: str, stream: str, li
             "    height = min(height, triton.next_power_of_2(max(rows, 1)))",
             "# AMD's warps have 64 lanes, and the registers of NVIDIA's mean nothing to it.",
             f'how = {{"num_warps": max(how["num_warps"] // 2, 1)}} if arch == "{HIP}" else how',
-            'return kernel, {"ROWS": height, "BLOCK": block, **how}',
+            "full = classes > 0 and classes % block == 0",
+            'return kernel, {"ROWS": height, "BLOCK": block, "FULL": full, **how}',
         )
 
 

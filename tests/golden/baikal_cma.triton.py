@@ -11,6 +11,12 @@ def _max(x, y):
     return tl.maximum(x, y, propagate_nan=tl.PropagateNan.ALL)
 
 
+@triton.jit
+def _decay(x):
+    """exp(x) where x is at most 0. NVIDIA has one instruction for exp2; tl.exp takes six, to be exact below 1e-38."""
+    return tl.exp2(x * 1.4426950408889634)
+
+
 @triton.jit(do_not_specialize=["ignore_index", "rows"])
 def baikal_cma_kernel(
     in_z_ptr, in_z_plane_stride, in_z_row_stride, in_z_class_stride,
@@ -21,7 +27,7 @@ def baikal_cma_kernel(
     grad_z_ptr, grad_c0_ptr, grad_c1_ptr, grad_c2_ptr, grad_c3_ptr,
     out_row_stride, out_class_stride,
     ignore_index, rows, classes,
-    ROWS: tl.constexpr, BLOCK: tl.constexpr, ALIGNED: tl.constexpr = False,
+    ROWS: tl.constexpr, BLOCK: tl.constexpr, FULL: tl.constexpr = False, ALIGNED: tl.constexpr = False,
 ):  # fmt: skip
     """Loss and gradients, times scale; a gradient whose pointer is None costs nothing."""
     if ALIGNED:  # the compiler sees: a vector of adjacent rows is all within the plane, and is loaded as one
@@ -29,9 +35,9 @@ def baikal_cma_kernel(
     parts = tl.cdiv(rows, ROWS)
     plane = (tl.program_id(0) // parts).to(tl.int64)
     row = (tl.program_id(0) % parts).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
-    row_mask = row < rows
+    row_mask = tl.full([1, 1], True, tl.int1) if ROWS == 1 else row < rows
     col = tl.arange(0, BLOCK)[None, :]
-    col_mask = col < classes
+    col_mask = tl.full([1, BLOCK], True, tl.int1) if FULL else col < classes
     mask = row_mask & col_mask
     scale = tl.load(scale_ptr + plane * scale_plane_stride)
     n_classes = tl.cast(classes, tl.float32)
@@ -71,7 +77,7 @@ def baikal_cma_kernel(
     # Phase 2 of 4: sum over classes.
     v14 = v13 - v1
     v2 = v0 - v1
-    v3 = tl.exp(v2)
+    v3 = _decay(v2)
     v4 = tl.sum(tl.where(col_mask, v3, 0.0), 1, keep_dims=True)
 
     # Phase 3 of 4: sum over classes.
@@ -110,10 +116,17 @@ def baikal_cma_kernel(
     v33 = v32 * v3
     v34 = v33 * v5
     v42 = v34 + v41
+    scaled_v5 = v5 * scale
+    scaled_v38 = v38 * scale
     destination = plane * rows * classes + row * out_row_stride + col.to(tl.int64) * out_class_stride
     if grad_z_ptr is not None:
-        scaled = tl.where(usable, v42 * scale, filler)
-        tl.store(grad_z_ptr + destination, scaled.to(grad_z_ptr.dtype.element_ty), mask=mask)
+        scaled_v34 = v33 * scaled_v5
+        scaled_v39 = v36 * scaled_v38
+        scaled_v40 = v6 * scaled_v38
+        scaled_v41 = scaled_v39 - scaled_v40
+        scaled_v42 = scaled_v34 + scaled_v41
+        tl.store(grad_z_ptr + destination, (scaled_v42).to(grad_z_ptr.dtype.element_ty), mask=mask & usable)
+        tl.store(grad_z_ptr + destination, tl.cast(filler, grad_z_ptr.dtype.element_ty), mask=mask & (usable == 0))
 
     sample = plane * rows + row
     value = v21
@@ -144,7 +157,7 @@ def baikal_cma_stream_kernel(
     grad_z_ptr, grad_c0_ptr, grad_c1_ptr, grad_c2_ptr, grad_c3_ptr,
     out_row_stride, out_class_stride,
     ignore_index, rows, classes,
-    ROWS: tl.constexpr, BLOCK: tl.constexpr, ALIGNED: tl.constexpr = False,
+    ROWS: tl.constexpr, BLOCK: tl.constexpr, FULL: tl.constexpr = False, ALIGNED: tl.constexpr = False,
 ):  # fmt: skip
     """Loss and gradients, times scale; a gradient whose pointer is None costs nothing."""
     if ALIGNED:  # the compiler sees: a vector of adjacent rows is all within the plane, and is loaded as one
@@ -152,7 +165,7 @@ def baikal_cma_stream_kernel(
     parts = tl.cdiv(rows, ROWS)
     plane = (tl.program_id(0) // parts).to(tl.int64)
     row = (tl.program_id(0) % parts).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
-    row_mask = row < rows
+    row_mask = tl.full([1, 1], True, tl.int1) if ROWS == 1 else row < rows
     scale = tl.load(scale_ptr + plane * scale_plane_stride)
     n_classes = tl.cast(classes, tl.float32)
     p_c0 = tl.load(params_ptr + plane * params_plane_stride + 0)
@@ -179,17 +192,22 @@ def baikal_cma_stream_kernel(
         usable = usable & (weight != 0)
         filler = tl.where(weight == 0, 0.0, filler)
         scale = scale * weight
+    whole = classes // BLOCK * BLOCK
 
     # Phase 1 of 3: max over classes, sum over classes.
     v12 = tl.where(usable, index_t, -1).to(tl.int32)
     v13 = tl.load(at_z + v12.to(tl.int64) * in_z_class_stride, mask=usable, other=0).to(tl.float32)
     largest_v1 = tl.full([ROWS, 1], float("-inf"), tl.float32)
     lanes_v4 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
-    for start in range(0, classes, BLOCK):
-        col = start + tl.arange(0, BLOCK)[None, :]
-        col_mask = col < classes
+    col = 0 + tl.arange(0, BLOCK)[None, :]
+    ahead_v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=(whole > 0) & row_mask, other=0, eviction_policy="evict_last")
+    for done in range(0, whole, BLOCK):
+        col = done + tl.arange(0, BLOCK)[None, :]
+        col_mask = tl.full([1, BLOCK], True, tl.int1)
         mask = row_mask & col_mask
-        v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
+        now_v0 = ahead_v0
+        ahead_v0 = tl.load(at_z + (col + BLOCK).to(tl.int64) * in_z_class_stride, mask=(done + BLOCK < whole) & row_mask, other=0, eviction_policy="evict_last")
+        v0 = now_v0.to(tl.float32)
         before_v1 = largest_v1
         largest_v1 = _max(before_v1, tl.reduce(tl.where(col_mask, v0, float("-inf")), 1, _max, keep_dims=True))
         stays_v1 = largest_v1 == before_v1
@@ -197,7 +215,23 @@ def baikal_cma_stream_kernel(
         grown_v1 = tl.where(stays_v1, 0.0, largest_v1 - before_v1)
         shrink_v1 = tl.exp(-grown_v1)
         v2 = v0 - v1
-        v3 = tl.exp(v2)
+        v3 = _decay(v2)
+        lanes_v4 = lanes_v4 * shrink_v1 + tl.where(col_mask, v3, 0.0)
+    if not FULL:
+        col = whole + tl.arange(0, BLOCK)[None, :]
+        col_mask = col < classes
+        mask = row_mask & col_mask
+        ahead_v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=col_mask & row_mask, other=0, eviction_policy="evict_last")
+        now_v0 = ahead_v0
+        v0 = now_v0.to(tl.float32)
+        before_v1 = largest_v1
+        largest_v1 = _max(before_v1, tl.reduce(tl.where(col_mask, v0, float("-inf")), 1, _max, keep_dims=True))
+        stays_v1 = largest_v1 == before_v1
+        v1 = tl.where(largest_v1 == float("-inf"), 0.0, largest_v1)
+        grown_v1 = tl.where(stays_v1, 0.0, largest_v1 - before_v1)
+        shrink_v1 = tl.exp(-grown_v1)
+        v2 = v0 - v1
+        v3 = _decay(v2)
         lanes_v4 = lanes_v4 * shrink_v1 + tl.where(col_mask, v3, 0.0)
     v1 = largest_v1
     v4 = tl.where(v1 == float("-inf"), float("nan"), tl.sum(lanes_v4, 1, keep_dims=True))
@@ -214,13 +248,34 @@ def baikal_cma_stream_kernel(
     v48 = -v47
     lanes_v9 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
     lanes_v29 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
-    for start in range(0, classes, BLOCK):
-        col = start + tl.arange(0, BLOCK)[None, :]
+    if not FULL:
+        col = whole + tl.arange(0, BLOCK)[None, :]
         col_mask = col < classes
         mask = row_mask & col_mask
-        v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
+        ahead_v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=col_mask & row_mask, other=0, eviction_policy="evict_last")
+        now_v0 = ahead_v0
+        v0 = now_v0.to(tl.float32)
         v2 = v0 - v1
-        v3 = tl.exp(v2)
+        v3 = _decay(v2)
+        v6 = v3 * v5
+        v7 = p_c2 * v6
+        v8 = tl.log(v7)
+        v25 = v11 - v2
+        v26 = tl.exp(v25)
+        v28 = v3 * v26
+        lanes_v9 = lanes_v9 + tl.where(col_mask, v8, 0.0)
+        lanes_v29 = lanes_v29 + tl.where(col_mask, v28, 0.0)
+    col = whole - BLOCK + tl.arange(0, BLOCK)[None, :]
+    ahead_v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=(whole > 0) & row_mask, other=0, eviction_policy="evict_last")
+    for done in range(0, whole, BLOCK):
+        col = whole - BLOCK - done + tl.arange(0, BLOCK)[None, :]
+        col_mask = tl.full([1, BLOCK], True, tl.int1)
+        mask = row_mask & col_mask
+        now_v0 = ahead_v0
+        ahead_v0 = tl.load(at_z + (col - BLOCK).to(tl.int64) * in_z_class_stride, mask=(done + BLOCK < whole) & row_mask, other=0, eviction_policy="evict_last")
+        v0 = now_v0.to(tl.float32)
+        v2 = v0 - v1
+        v3 = _decay(v2)
         v6 = v3 * v5
         v7 = p_c2 * v6
         v8 = tl.log(v7)
@@ -242,15 +297,21 @@ def baikal_cma_stream_kernel(
     v31 = v30 * v24
     v43 = v18 * v22
     v44 = v23 * v9
-    for start in range(0, classes, BLOCK):
-        col = start + tl.arange(0, BLOCK)[None, :]
-        col_mask = col < classes
+    scaled_v5 = v5 * scale
+    scaled_v38 = v38 * scale
+    col = 0 + tl.arange(0, BLOCK)[None, :]
+    ahead_v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=(whole > 0) & row_mask, other=0, eviction_policy="evict_first")
+    for done in range(0, whole, BLOCK):
+        col = done + tl.arange(0, BLOCK)[None, :]
+        col_mask = tl.full([1, BLOCK], True, tl.int1)
         mask = row_mask & col_mask
-        v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
+        now_v0 = ahead_v0
+        ahead_v0 = tl.load(at_z + (col + BLOCK).to(tl.int64) * in_z_class_stride, mask=(done + BLOCK < whole) & row_mask, other=0, eviction_policy="evict_first")
+        v0 = now_v0.to(tl.float32)
         v35 = col == v12
         v36 = tl.where(v35, 1.0, 0.0)
         v2 = v0 - v1
-        v3 = tl.exp(v2)
+        v3 = _decay(v2)
         v6 = v3 * v5
         v25 = v11 - v2
         v26 = tl.exp(v25)
@@ -264,8 +325,44 @@ def baikal_cma_stream_kernel(
         v42 = v34 + v41
         destination = plane * rows * classes + row * out_row_stride + col.to(tl.int64) * out_class_stride
         if grad_z_ptr is not None:
-            scaled = tl.where(usable, v42 * scale, filler)
-            tl.store(grad_z_ptr + destination, scaled.to(grad_z_ptr.dtype.element_ty), mask=mask)
+            scaled_v34 = v33 * scaled_v5
+            scaled_v39 = v36 * scaled_v38
+            scaled_v40 = v6 * scaled_v38
+            scaled_v41 = scaled_v39 - scaled_v40
+            scaled_v42 = scaled_v34 + scaled_v41
+            tl.store(grad_z_ptr + destination, (scaled_v42).to(grad_z_ptr.dtype.element_ty), mask=mask & usable, eviction_policy="evict_first")
+            tl.store(grad_z_ptr + destination, tl.cast(filler, grad_z_ptr.dtype.element_ty), mask=mask & (usable == 0), eviction_policy="evict_first")
+    if not FULL:
+        col = whole + tl.arange(0, BLOCK)[None, :]
+        col_mask = col < classes
+        mask = row_mask & col_mask
+        ahead_v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=col_mask & row_mask, other=0, eviction_policy="evict_first")
+        now_v0 = ahead_v0
+        v0 = now_v0.to(tl.float32)
+        v35 = col == v12
+        v36 = tl.where(v35, 1.0, 0.0)
+        v2 = v0 - v1
+        v3 = _decay(v2)
+        v6 = v3 * v5
+        v25 = v11 - v2
+        v26 = tl.exp(v25)
+        v27 = v24 * v26
+        v39 = v36 * v38
+        v40 = v6 * v38
+        v41 = v39 - v40
+        v32 = v27 - v31
+        v33 = v32 * v3
+        v34 = v33 * v5
+        v42 = v34 + v41
+        destination = plane * rows * classes + row * out_row_stride + col.to(tl.int64) * out_class_stride
+        if grad_z_ptr is not None:
+            scaled_v34 = v33 * scaled_v5
+            scaled_v39 = v36 * scaled_v38
+            scaled_v40 = v6 * scaled_v38
+            scaled_v41 = scaled_v39 - scaled_v40
+            scaled_v42 = scaled_v34 + scaled_v41
+            tl.store(grad_z_ptr + destination, (scaled_v42).to(grad_z_ptr.dtype.element_ty), mask=mask & usable, eviction_policy="evict_first")
+            tl.store(grad_z_ptr + destination, tl.cast(filler, grad_z_ptr.dtype.element_ty), mask=mask & (usable == 0), eviction_policy="evict_first")
 
     sample = plane * rows + row
     value = v21
@@ -323,7 +420,8 @@ def _tile(arch, classes, rows=1, across=False):
         height = min(height, triton.next_power_of_2(max(rows, 1)))
     # AMD's warps have 64 lanes, and the registers of NVIDIA's mean nothing to it.
     how = {"num_warps": max(how["num_warps"] // 2, 1)} if arch == "hip" else how
-    return kernel, {"ROWS": height, "BLOCK": block, **how}
+    full = classes > 0 and classes % block == 0
+    return kernel, {"ROWS": height, "BLOCK": block, "FULL": full, **how}
 INPLACE = ('z',)
 
 
