@@ -15,7 +15,7 @@ from glo_codegen.text import Lines
 from glo_codegen.triton_helpers import helpers_of
 from glo_codegen.triton_launch import add_launch, add_room, kernel_name, stream_name, tiled
 from glo_codegen.triton_spell import add_products, add_start, add_stores, kernel, masked, spelled, spelling, title
-from glo_codegen.triton_stream import add_streaming
+from glo_codegen.triton_stream import add_streaming, streamed_spellings
 from glo_codegen.triton_tiles import ANY, Tile, add_tiles, tiles
 
 LINE = 'TILE = {"BLOCK": 1024, "num_warps": 4}'
@@ -34,7 +34,8 @@ def emit_triton(program: Program, measured: Mapping[str, Sequence[Tile]] | None 
     lines = Lines()
     lines.add(*["from functools import cache, lru_cache", ""] * tiled(program))
     lines.add("import torch", "import triton", "import triton.language as tl", "")
-    for helper in helpers_of(spellings(program)):
+    followed = streamed_spellings(program) if tiled(program) else ()
+    for helper in helpers_of([*spellings(program), *followed]):
         lines.add("", *helper.strip().splitlines(), "")
     lines.add("")
     add_resident(program, lines)

@@ -32,6 +32,13 @@ def _decay(x):
     """exp(x) where x is at most 0. NVIDIA has one instruction for exp2; tl.exp takes six, to be exact below 1e-38."""
     return tl.exp2(x * 1.4426950408889634)
 ''',
+    "_spread": '''
+@triton.jit
+def _spread(x, BLOCK: tl.constexpr):
+    """[ROWS, PARTS] as [ROWS, BLOCK]: what is the same for some lanes, for each of them."""
+    each: tl.constexpr = BLOCK // x.shape[1]
+    return tl.reshape(tl.broadcast_to(x[:, :, None], [x.shape[0], x.shape[1], each]), [x.shape[0], BLOCK])
+''',
     "_expm1": '''
 @triton.jit
 def _expm1(x):

@@ -273,13 +273,14 @@ def add_stores(program: Program, phase: Phase, lines: Lines, hint: str = "") -> 
         with lines.block(f"if {store.output}_ptr is not None:"):
             lines.add(*(spelled(program, step) for step in store.steps.values()))
             value = f"({operand(store.value)} * {SCALE})" if store.left else operand(store.value)
-            kind = f"{store.output}_ptr.dtype.element_ty"
-            lines.add(f"tl.store({store.output}_ptr + destination, {value}.to({kind}), mask=mask & usable{hint})")
+            kind, to = f"{store.output}_ptr.dtype.element_ty", f"{store.output}_ptr + destination"
+            lines.add(f"gradient = {value}.to({kind})", f"tl.store({to}, gradient, mask=mask & usable{hint})")
             # Another store rather than a choice per class; it is for whole rows, and does nothing for most.
-            rest = (
-                f"tl.store({store.output}_ptr + destination, tl.cast(filler, {kind}), mask=mask & (usable == 0){hint})"
-            )
-            lines.add(*[rest] if program.class_inputs else ["if weight_ptr is not None:", f"    {rest}"])
+            rest = [f"gradient = tl.cast(filler, {kind})", f"tl.store({to}, gradient, mask=mask & (usable == 0){hint})"]
+            if program.class_inputs:
+                lines.add(*rest)
+            else:
+                lines.add("if weight_ptr is not None:", *(f"    {line}" for line in rest))
 
 
 def _store(output: str, value: Operand, lines: Lines, place: str, mask: str) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import TypeGuard
 
 from glo_codegen.plan import Plan, recomputing
-from glo_codegen.program import Follow, Load, Operand, Phase, Program, Rate, Reduce
+from glo_codegen.program import Load, Operand, Phase, Program, Rate, Reduce
 from glo_codegen.text import Lines
 from glo_codegen.triton_launch import stream_name
 from glo_codegen.triton_spell import (
@@ -36,6 +36,9 @@ from glo_codegen.triton_spell import (
 LANES, LARGEST = "lanes_", "largest_"
 """Before the name of a reduction: its accumulator lane by lane, or a maximum so far that sums follow."""
 
+PART = 8
+"""Lanes with a maximum in common: as many as a thread loads at once where numbers have 16 bits."""
+
 NOW, AHEAD = "now_", "ahead_"
 """Before the name of what is loaded: as it is in memory, for this block and for the next."""
 
@@ -53,6 +56,8 @@ def add_streaming(program: Program, lines: Lines) -> None:
     with kernel(program, stream_name(program), lines):
         add_start(program, lines, streams=True)
         lines.add("whole = classes // BLOCK * BLOCK")
+        if any(r.follow for phase in program.phases for r in phase.reductions):
+            lines.add(f"PART: tl.constexpr = min({PART}, BLOCK)")
         for number, phase in enumerate(program.phases):
             lines.add("", title(program, number))
             lines.add(*(spelled(program, step) for step in phase.scalars))
@@ -60,15 +65,29 @@ def add_streaming(program: Program, lines: Lines) -> None:
                 _pass(program, plan, phase, number, lines)
 
 
+def streamed_spellings(program: Program) -> Iterator[str]:
+    """What is called here beside the operators: for maxima that are followed."""
+    phases = (program.walked or program).phases
+    follows = [r.follow for phase in phases for r in phase.reductions if r.follow]
+    maxima = {follow.maximum for follow in follows}
+    yield from (f"_{r.op.name}()" for phase in phases for r in phase.reductions if r.out in maxima)
+    if follows:
+        yield "_spread()"
+    if not all(follow.restarts for follow in follows):
+        yield "_decay()"
+
+
 def _pass(program: Program, plan: Plan, phase: Phase, number: int, lines: Lines) -> None:
     body = _Body(program, plan, phase, number)
-    lines.add(*(f"{LARGEST}{r.out} = tl.full([ROWS, 1], {IDENTITY[r.op.name]}, tl.float32)" for r in body.maxima))
+    parts = "[ROWS, BLOCK // PART]"
+    lines.add(*(f"{LARGEST}{r.out} = tl.full({parts}, {IDENTITY[r.op.name]}, tl.float32)" for r in body.maxima))
     for r in body.others:
         lines.add(f"{LANES}{r.out} = tl.full([ROWS, BLOCK], {IDENTITY[r.op.name]}, tl.float32)")
     add_products(program, phase, lines)
     for part in (_rest, _blocks) if body.backwards else (_blocks, _rest):
         part(body, lines)
-    lines.add(*(f"{r.out} = {LARGEST}{r.out}" for r in body.maxima))
+    for r in body.maxima:
+        _meet(r, body.following(r), lines)
     lines.add(*(f"{r.out} = {_total(r)}" for r in body.others))
 
 
@@ -91,6 +110,10 @@ class _Body:
         self.loads = {load: _read_after(program, plan, load, number) for load in self._loads()}
         self.backwards = sum(p.passes for p in program.phases[:number]) % 2 == 1
 
+    def following(self, maximum: Reduce) -> list[Reduce]:
+        """The sums that follow a maximum."""
+        return [r for r in self.others if r.follow and r.follow.maximum == maximum.out]
+
     def _loads(self) -> Iterator[Load]:
         for name in (*self._first, *self._needed):
             step = self._plan.step[name]
@@ -101,7 +124,7 @@ class _Body:
         """The steps, for the columns `col` that `col_mask` has."""
         lines.add(*(self._spelled(name) for name in self._first))
         for r in self.maxima:
-            _grow(r, [o.follow for o in self.others if o.follow and o.follow.maximum == r.out], lines)
+            _grow(r, self.following(r), lines)
         lines.add(*(self._spelled(name) for name in self._needed))
         for r in self.others:
             lines.add(f"{LANES}{r.out} = {COMBINE[r.op.name].format(_so_far(r), masked(r))}")
@@ -118,8 +141,8 @@ class _Body:
         for load, again in self.loads.items():
             entry = self.program.input(load.input)
             masks = f"{mask} & row_mask" if entry.per_sample else mask
-            at = address(entry, column)
-            lines.add(f"{AHEAD}{load.out} = tl.load({at}, mask={masks}, other=0{LAST if again else FIRST})")
+            lines.add(f"at = {address(entry, column)}")
+            lines.add(f"{AHEAD}{load.out} = tl.load(at, mask={masks}, other=0{LAST if again else FIRST})")
 
 
 def _read_after(program: Program, plan: Plan, load: Load, number: int) -> bool:
@@ -154,26 +177,50 @@ def _rest(body: _Body, lines: Lines) -> None:
         body.add(lines)
 
 
-def _grow(maximum: Reduce, followers: list[Follow], lines: Lines) -> None:
-    """Takes a block into a maximum that sums follow, or a minimum.
+def _grow(maximum: Reduce, followers: list[Reduce], lines: Lines) -> None:
+    """Takes a block into a maximum that sums follow, or a minimum. There is one for every few lanes: no thread has to
+    wait for another one.
 
     As long as all is -inf, sums over exponentials are computed with 0 in its place.
     """
     name = maximum.out
-    block = maximum.op.triton.format(masked(maximum))
+    # Of an input that all rows share there is one row only.
+    lines.add(f"parts = tl.broadcast_to({masked(maximum)}, [ROWS, BLOCK])")
+    parts = "tl.reshape(parts, [ROWS, BLOCK // PART, PART])"
+    _take(maximum, f"tl.reduce({parts}, 2, _{maximum.op.name})", followers, lines)
+    largest = f"{LARGEST}{name}"
+    if not all(r.follow and r.follow.restarts for r in followers):
+        largest = f'tl.where({largest} == float("-inf"), 0.0, {largest})'
+    lines.add(f"{name} = {_spread(largest)}")
+
+
+def _meet(maximum: Reduce, followers: list[Reduce], lines: Lines) -> None:
+    """The maximum of the row, and the sums that follow it as if they had known it."""
+    name = maximum.out
+    lines.add(f"{name} = tl.reduce({LARGEST}{name}, 1, _{maximum.op.name}, keep_dims=True)")
+    _take(maximum, name, followers, lines)
+    lines.add(*(f"{LANES}{r.out} = {_so_far(r)}" for r in followers))
+
+
+def _take(maximum: Reduce, new: str, followers: list[Reduce], lines: Lines) -> None:
+    """Lets a maximum grow, and says by how much it does."""
+    name, follows = maximum.out, [r.follow for r in followers if r.follow]
     lines.add(f"before_{name} = {LARGEST}{name}")
-    lines.add(f"{LARGEST}{name} = {COMBINE[maximum.op.name].format(f'before_{name}', block)}")
+    lines.add(f"{LARGEST}{name} = {COMBINE[maximum.op.name].format(f'before_{name}', new)}")
     lines.add(f"stays_{name} = {LARGEST}{name} == before_{name}")
-    if all(follow.restarts for follow in followers):
-        lines.add(f"{name} = {LARGEST}{name}")
+    if all(follow.restarts for follow in follows):
         return
     lines.add(
-        f'{name} = tl.where({LARGEST}{name} == float("-inf"), 0.0, {LARGEST}{name})',
         f"grown_{name} = tl.where(stays_{name}, 0.0, {LARGEST}{name} - before_{name})",
-        f"shrink_{name} = tl.exp(-grown_{name})",
+        f"shrink_{name} = _decay(-grown_{name})",
     )
-    if any(follow.drifts_with or not _is_small_power(follow.degree) for follow in followers):
+    if any(follow.drifts_with or not _is_small_power(follow.degree) for follow in follows):
         lines.add(f'drift_{name} = tl.where(before_{name} == float("-inf"), 0.0, grown_{name})')
+
+
+def _spread(parts: str) -> str:
+    """A value for every few lanes as one per lane."""
+    return f"_spread({parts}, BLOCK)"
 
 
 def _so_far(reduction: Reduce) -> str:
@@ -183,10 +230,10 @@ def _so_far(reduction: Reduce) -> str:
     if follow is None:
         return lanes
     if follow.drifts_with:
-        lanes = f"({lanes} - drift_{follow.maximum} * {LANES}{follow.drifts_with})"
+        lanes = f"({lanes} - {_spread(f'drift_{follow.maximum}')} * {LANES}{follow.drifts_with})"
     if follow.restarts:
-        return f"tl.where(stays_{follow.maximum}, {lanes}, 0.0)"
-    return f"{lanes} * {_power(follow.maximum, follow.degree)}" if follow.degree else lanes
+        return f"tl.where({_spread(f'stays_{follow.maximum}')}, {lanes}, 0.0)"
+    return f"{lanes} * {_spread(_power(follow.maximum, follow.degree))}" if follow.degree else lanes
 
 
 def _drifts(reduction: Reduce, maximum: Reduce | None = None) -> bool:
@@ -196,7 +243,8 @@ def _drifts(reduction: Reduce, maximum: Reduce | None = None) -> bool:
 
 
 def _power(maximum: str, degree: Operand) -> str:
-    """
+    """By how much a sum shrinks.
+
     >>> _power("v0", 1.0), _power("v0", 2.0), _power("v0", 0.5)
     ('shrink_v0', '(shrink_v0 * shrink_v0)', 'tl.exp(-0.5 * drift_v0)')
     """

@@ -111,7 +111,7 @@ def add_tiles(tables: Mapping[str, Sequence[Tile]], kernel: str, stream: str, li
 
 
 def _row(tile: Tile, kernel: str, stream: str) -> str:
-    how = f'"num_warps": {tile.warps}, "maxnreg": {FILE // (32 * max(tile.warps, 16))}'
+    how = f'"num_warps": {tile.warps}'
     if tile.ctas > 1:
         how += f', "num_ctas": {tile.ctas}'
     return f"({tile.values}, {stream if tile.streams else kernel}, {{{how}}}),"
