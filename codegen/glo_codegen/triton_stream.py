@@ -185,8 +185,8 @@ def _grow(maximum: Reduce, followers: list[Reduce], lines: Lines) -> None:
     """
     name = maximum.out
     # Of an input that all rows share there is one row only.
-    lines.add(f"parts = tl.broadcast_to({masked(maximum)}, [ROWS, BLOCK])")
-    parts = "tl.reshape(parts, [ROWS, BLOCK // PART, PART])"
+    lines.add(f"block = tl.broadcast_to({masked(maximum)}, [ROWS, BLOCK])")
+    parts = "tl.reshape(block, [ROWS, BLOCK // PART, PART])"
     _take(maximum, f"tl.reduce({parts}, 2, _{maximum.op.name})", followers, lines)
     largest = f"{LARGEST}{name}"
     if not all(r.follow and r.follow.restarts for r in followers):
