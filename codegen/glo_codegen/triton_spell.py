@@ -29,6 +29,7 @@ from glo_codegen.program import (
     parameter,
 )
 from glo_codegen.text import Lines
+from glo_codegen.triton_count import constants, scale_lines
 from glo_codegen.triton_launch import arguments, tiled, wrapped
 
 IDENTITY = {"sum": "0.0", "max": 'float("-inf")', "min": 'float("inf")'}
@@ -46,7 +47,8 @@ def kernel(program: Program, name: str, lines: Lines) -> Iterator[None]:
     with lines.block(f"def {name}("):
         for group in arguments(program):
             lines.add(*wrapped(argument.name for argument in group))
-        lines.add("ROWS: tl.constexpr, " * tiled(program) + "BLOCK: tl.constexpr, ALIGNED: tl.constexpr = False,")
+        sizes = "ROWS: tl.constexpr, " * tiled(program) + "BLOCK: tl.constexpr"
+        lines.add(", ".join([sizes, *(f"{name}: tl.constexpr = False" for name in constants(program))]) + ",")
     with lines.block("):  # fmt: skip"):
         lines.add('"""Loss and gradients, times scale; a gradient whose pointer is None costs nothing."""')
         yield
@@ -80,7 +82,7 @@ def _place(program: Program, lines: Lines) -> None:
 
 def _uniform(program: Program, lines: Lines) -> None:
     """Scalars: the same for every row of a plane."""
-    lines.add("scale = tl.load(scale_ptr + plane * scale_plane_stride)")
+    lines.add(*scale_lines(program))
     if tiled(program):
         lines.add("n_classes = tl.cast(classes, tl.float32)")
     for place, name in enumerate(program.params):
