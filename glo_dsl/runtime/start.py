@@ -22,6 +22,9 @@ NARROW = 2**31 - 1
 STARTABLE = 4096
 """Compiled kernels that are remembered."""
 
+LAUNCHER = "CudaLauncher"
+"""The launchers whose arguments are known here."""
+
 _startable: dict[tuple[object, ...], Startable] = {}
 _refused: list[str] = []
 """Why the launchers of this Triton are left alone, if they are."""
@@ -128,7 +131,7 @@ def _remembered(
 ) -> Startable | None:
     """What Triton compiled for a kind of arguments, `count` of them before those that are compiled in."""
     run = getattr(compiled, "run", None)
-    if type(run).__name__ != "CudaLauncher":
+    if type(run).__name__ != LAUNCHER:
         return None
     defaults = kernel.signature.parameters
     fixed = tuple([sizes[name] if name in sizes else defaults[name].default for name in kernel.arg_names[count:]])

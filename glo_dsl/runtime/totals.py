@@ -70,12 +70,11 @@ def one_over_counted(targets: Tensor, ignored: int) -> Tensor:
 def _folded(
     values: Tensor, scale: Tensor | None, ignored: int, counts: bool, inverts: bool, start: Start
 ) -> Tensor:  # fmt: skip
-    outer, rows = values.shape[:-1], values.shape[-1]
-    parts = -(-rows // CHUNK)
-    if parts > 1:
+    outer, parts = values.shape[:-1], -(-values.shape[-1] // CHUNK)
+    while parts > 1:
         partial = torch.empty((*outer, parts), dtype=torch.float32, device=values.device)
         _total(partial, values, None, ignored, counts, False, start)
-        values, counts = partial, False
+        values, counts, parts = partial, False, -(-parts // CHUNK)
     out = torch.empty(outer, dtype=torch.float32, device=values.device)
     _total(out, values, scale, ignored, counts, inverts, start)
     return out
