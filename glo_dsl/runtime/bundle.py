@@ -150,7 +150,7 @@ class Bundle:
         members, own = self._members, self._own(inputs)
         options = {"reduction": reduction, "ignore_index": ignore_index}
         by_quotient = reduction == "mean" and any(
-            [fn.spec.divisor and set(members.wrt(fn, wanted).values()) & set(fn.spec.divisor) for fn in members.fns]
+            fn.spec.divisor and set(members.wrt(fn, wanted).values()) & set(fn.spec.divisor) for fn in members.fns
         )
         kernels = None if by_quotient else members.kernels(inputs, wanted)
         groups = None if by_quotient else members.groups(inputs)
@@ -206,7 +206,7 @@ class Bundle:
 
     def _own(self, inputs: Sequence[Tensor]) -> tuple[bool, ...]:
         """Which inputs have a part for each member; all of them checked, once for each kind of tensors."""
-        if not all([isinstance(t, Tensor) for t in inputs]):
+        if not all(isinstance(t, Tensor) for t in inputs):
             return self._owning(inputs)
         key = tuple([(t.shape, t.stride(), t.dtype, t.device) for t in inputs])
         own = self._seen.get(key)

@@ -1,4 +1,4 @@
-"""A kernel out of a generated `launch` of Triton: around it, what rows are multiplied by and their total, on the device.
+"""A kernel out of a generated `launch` of Triton: what rows are multiplied by and their total, found on the device.
 
 This file is also copied, as it stands, into every module that `glo-compile` writes.
 """

@@ -105,8 +105,11 @@ class Members:
     def _table(self, device: torch.device) -> tuple[Tensor, dict[str, tuple[Any, Any]]]:
         """The defaults on a device, and where parameters go there."""
         if device not in self._tables:
-            columns = {name: tuple([torch.from_numpy(part).to(device) if isinstance(part, np.ndarray) else part
-                                    for part in column]) for name, column in self._columns.items()}  # fmt: skip
+
+            def there(part: Any) -> Any:
+                return torch.from_numpy(part).to(device) if isinstance(part, np.ndarray) else part
+
+            columns = {name: (there(members), there(column)) for name, (members, column) in self._columns.items()}
             self._tables[device] = torch.from_numpy(self._defaults).float().to(device), columns
         return self._tables[device]
 

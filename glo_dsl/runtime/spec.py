@@ -130,14 +130,15 @@ class Constants:
 
     def __init__(self) -> None:
         self._kept: dict[tuple[Any, ...], Tensor] = {}
+        self._recorded: dict[tuple[Any, ...], Tensor] = {}
 
     def vector(self, values: tuple[Number, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
         """The values as a tensor [K]; those that are tensors stay differentiable."""
-        if any([isinstance(v, Tensor) for v in values]):
-            return _filled(values, device, dtype)
         key = values, device, dtype
         found = self._kept.get(key)
         if found is None:
+            if any(isinstance(v, Tensor) for v in values):
+                return _filled(values, device, dtype)
             if device.type == "cuda" and torch.cuda.is_current_stream_capturing():
                 return _filled(values, device, dtype)  # a graph would transfer again when replayed, from stale memory
             if len(self._kept) > 64:
@@ -145,12 +146,16 @@ class Constants:
             here = torch.tensor(values, dtype=dtype)
             pinned = here.pin_memory() if device.type == "cuda" else here
             found = self._kept[key] = pinned.to(device, non_blocking=True)
+        elif device.type == "cuda" and torch.cuda.is_current_stream_capturing():
+            self._recorded[key] = found  # the graph reads it whenever it is replayed
         return found
 
 
 def _filled(values: tuple[Number, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
     """Values as a vector, by operations of the device alone."""
     like = torch.empty((), dtype=dtype, device=device)
+    if not values:
+        return like.new_empty(0)
     return torch.stack([v.to(like) if isinstance(v, Tensor) else torch.full_like(like, v) for v in values])
 
 

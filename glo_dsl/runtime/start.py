@@ -1,4 +1,4 @@
-"""Starting a Triton kernel again with arguments of the same kind, for a fraction of what that costs by Triton's own way.
+"""Starting a Triton kernel again with arguments of the same kind, for a fraction of what Triton's own way costs.
 
 This file is also copied, as it stands, into every module that `glo-compile` writes.
 """
@@ -75,7 +75,9 @@ def start(kernel: Any, programs: int, values: Sequence[Value], sizes: Mapping[st
         what can be started again with values of this kind; None where anything is unusual (the interpreter, AMD,
         hooks, debugging): then every call goes through Triton.
     """
-    index = device_index(values[0])
+    first = values[0]
+    assert isinstance(first, Tensor)
+    index = device_index(first)
     if index < 0 or not is_usual(kernel):
         by_triton(kernel, programs, values, sizes)
         return None
@@ -94,7 +96,7 @@ def start(kernel: Any, programs: int, values: Sequence[Value], sizes: Mapping[st
     if found is not None and found.again(programs, passed):
         return found
     compiled = by_triton(kernel, programs, values, sizes)
-    if any([isinstance(v, Tensor) and device_index(v) != index for v in values]):
+    if any(isinstance(v, Tensor) and device_index(v) != index for v in values):
         return None  # memory that Triton has to look at, every time
     return _remembered(kind, kernel, index, compiled, len(values), sizes)
 

@@ -25,8 +25,8 @@ from glo_dsl.passes.lower import lower
 from glo_dsl.passes.pipeline import derive, differentiable, whole_program
 from glo_dsl.runtime.compile import LIBRARY, spec_of
 from glo_dsl.runtime.contract import Backing, CompiledLoss
-from glo_dsl.runtime.load_module import load_module
 from glo_dsl.runtime.launched import launched
+from glo_dsl.runtime.load_module import load_module
 from glo_dsl.verify.oracle import noisy, oracle, wrong
 from glo_dsl.verify.strategies import arrays_for, losses, parameters_for
 from tests.codegen.launching import streaming

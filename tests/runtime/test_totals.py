@@ -1,4 +1,4 @@
-"""Totals of losses and of rows that count: in a fixed order, of any number of rows, with nothing where there is nothing."""
+"""Totals of losses and of rows that count, of any number of rows."""
 
 from __future__ import annotations
 
