@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from glo_codegen.plan import overwritable
@@ -25,6 +25,13 @@ class Argument:
     name: str
     type: str
     value: str
+
+
+START_DOC = (
+    "start: what starts the kernel: a function of it, the number of programs, its arguments, and its sizes by name.",
+)
+COUNTS_DOC = ("counts: scale is not given but found, and stored where it is: 1 over the rows of a plane that count.",)
+"""Of `launch`, whatever it launches."""
 
 
 def wrapped(items: Iterable[str]) -> list[str]:
@@ -52,7 +59,7 @@ def arguments(program: Program) -> Iterator[list[Argument]]:
     for entry in program.inputs:
         yield list(input_arguments(entry))
     if program.params:
-        stride = "params.stride(0) if params.dim() > 1 else 0"
+        stride = "0 if flat or params.dim() == 1 else params.stride(0)"
         yield [Argument("params_ptr", "*float32", "params"), Argument("params_plane_stride", "0", stride)]
     stride = "1 if scale.numel() > 1 else 0"
     yield [Argument("scale_ptr", "*float32", "scale"), Argument("scale_plane_stride", "0", stride)]
@@ -72,7 +79,7 @@ def input_arguments(entry: Input) -> Iterator[Argument]:
     name, by_class = f"in_{entry.name}", entry.rate == Rate.CLASS
     axes = entry.per_sample + by_class
     yield Argument(f"{name}_ptr", f"*{entry.kind}", name)
-    yield Argument(f"{name}_plane_stride", "0", f"{name}.stride(0) if {name}.dim() > {axes} else 0")
+    yield Argument(f"{name}_plane_stride", "0", f"0 if flat or {name}.dim() == {axes} else {name}.stride(0)")
     if entry.per_sample:
         yield Argument(f"{name}_row_stride", "classes" if by_class else "1", f"{name}.stride({-axes})")
     if by_class:
@@ -91,21 +98,36 @@ def _grad_type(program: Program, name: str) -> str:
 
 def add_launch(program: Program, lines: Lines) -> None:
     """The function that allocates the outputs and starts the kernel, without waiting for the device."""
-    with lines.block("def launch(inputs, params, wrt, scale, ignore_index=-100, weight=None, inplace=()):"):
+    add_start(lines)
+    counts = ", counts=False" * bool(program.class_inputs)
+    with lines.block("def launch("):
+        lines.add("inputs, params, wrt, scale, ignore_index=-100, weight=None, inplace=(), start=_start" + counts)
+    with lines.block("):  # fmt: skip"):
         lines.add(*_launch_doc(program))
         names = ", ".join(f"in_{i.name}" for i in program.inputs)
         lines.add(f"{names} = inputs" if len(program.inputs) > 1 else f"({names},) = inputs")
         _planes(program, lines)
         add_sizes(program, lines)
         _order(program, lines)
-        lines.add("loss = torch.empty((planes, rows), dtype=torch.float32, device=device)")
+        lines.add("batch = (rows,) if flat else (planes, rows)")
+        lines.add("loss = torch.empty(batch, dtype=torch.float32, device=device)")
         for name in program.gradients:
             _allocation(program, name, lines)
         _call(program, lines)
         with lines.block("grads = {", "}"):
             lines.add(*(f'"{name}": {grad(name)},' for name in program.gradients))
-        lines.add("if flat:", "    return loss[0], {name: grads[name][0] for name in wrt}")
         lines.add("return loss, {name: grads[name] for name in wrt}")
+
+
+def add_start(lines: Lines) -> None:
+    """`_start`, by which `launch` starts a kernel unless it is given something else for that."""
+    with lines.block("def _start(kernel, programs, values, sizes):"):
+        lines.add(
+            '"""Starts a kernel on the device of the first value."""',
+            "with torch.cuda.device_of(values[0]):",
+            "    kernel[(programs,)](*values, **sizes)",
+        )
+    lines.add("", "")
 
 
 def _launch_doc(program: Program) -> Iterable[str]:
@@ -125,6 +147,9 @@ def _launch_doc(program: Program) -> Iterable[str]:
         "A gradient is laid out like its input and has its dtype. What all rows share, a parameter above all, gets",
         "one float32 term per row, for the caller to sum. Gradients of inputs named in `inplace`, some of INPLACE,",
         "take their memory, which has to be laid out like a gradient and to be no other input's.",
+        "",
+        *START_DOC,
+        *COUNTS_DOC * bool(program.class_inputs),
         '"""',
     )
 
@@ -132,9 +157,10 @@ def _launch_doc(program: Program) -> Iterable[str]:
 def _planes(program: Program, lines: Lines) -> None:
     """How many planes there are; `flat` if none of the arguments has an axis for them."""
     axes = [(f"in_{i.name}", len(shape_axes(i))) for i in program.inputs]
-    pairs = [f"({name}, {count + 1})" for name, count in axes] + ["(params, 2)"] * bool(program.params)
-    lines.add(f"planes = [t.shape[0] for t, axes in ({', '.join(pairs)},) if t.dim() == axes]")
-    lines.add("flat, planes = not planes, planes[0] if planes else 1")
+    axes += [("params", 1)] * bool(program.params)
+    lines.add(f"flat = {' and '.join(f'{name}.dim() == {count}' for name, count in axes)}")
+    pairs = ", ".join(f"({name}, {count + 1})" for name, count in axes)
+    lines.add(f"planes = 1 if flat else [t.shape[0] for t, axes in ({pairs},) if t.dim() == axes][0]")
 
 
 def add_sizes(program: Program, lines: Lines) -> None:
@@ -176,11 +202,11 @@ def _allocation(program: Program, name: str, lines: Lines) -> None:
     entry = next((i for i in program.inputs if i.name == name), None)
     dtype = f"in_{name}.dtype" if entry and entry.per_sample else "torch.float32"
     rest = f"dtype={dtype}, device=device"
-    room = f"torch.empty((planes, rows), {rest})"
+    room = f"torch.empty(batch, {rest})"
     if entry and entry.rate == Rate.CLASS:
-        room = f"_room(planes, rows, classes, across, {rest})"
+        room = f"_room(batch, classes, across, {rest})"
     if name in overwritable(program):
-        lines.add(f'if "{name}" in inplace:', f"    {grad(name)} = in_{name}[None] if flat else in_{name}")
+        lines.add(f'if "{name}" in inplace:', f"    {grad(name)} = in_{name}")
         lines.add("else:", f'    {grad(name)} = {room} if "{name}" in wrt else None')
     else:
         lines.add(f'{grad(name)} = {room} if "{name}" in wrt else None')
@@ -190,12 +216,13 @@ def add_room(program: Program, lines: Lines) -> None:
     """`_room`, which `launch` calls where a gradient is a row."""
     if not _writes_rows(program):
         return
-    with lines.block("def _room(planes, rows, classes, across, dtype, device):"):
+    with lines.block("def _room(batch, classes, across, dtype, device):"):
         lines.add(
-            '"""Room for a gradient [planes, rows, classes], in memory with the rows side by side if `across`."""',
+            '"""Room for a gradient, [*batch, classes], in memory with the rows side by side if `across`."""',
             "if across:",
+            "    planes, rows = batch",
             "    return torch.empty((planes, classes, rows), dtype=dtype, device=device).transpose(1, 2)",
-            "return torch.empty((planes, rows, classes), dtype=dtype, device=device)",
+            "return torch.empty((*batch, classes), dtype=dtype, device=device)",
         )
     lines.add("", "")
 
@@ -208,16 +235,18 @@ def _call(program: Program, lines: Lines) -> None:
     )
     lines.add(f"kernel, tile = {choice}")
     aligned = f"{'across and ' * tiled(program)}rows % 16 == 0"
-    add_call("kernel", "ROWS" if tiled(program) else "BLOCK", arguments(program), aligned, lines)
+    sizes = {"ALIGNED": aligned} | ({"COUNTS": "counts"} if program.class_inputs else {})
+    add_call("kernel", "ROWS" if tiled(program) else "BLOCK", arguments(program), sizes, lines)
 
 
-def add_call(kernel: str, size: str, groups: Iterable[Iterable[Argument]], aligned: str, lines: Lines) -> None:
-    """The launch of `kernel` over all rows of all planes, as many rows to a program as `tile[size]` says."""
-    with (
-        lines.block("if rows > 0 and planes > 0:"),
-        lines.block("with torch.cuda.device_of(loss):"),
-        lines.block(f'{kernel}[(planes * triton.cdiv(rows, tile["{size}"]),)](', ")"),
-    ):
-        for group in groups:
-            lines.add(*wrapped(argument.value for argument in group))
-        lines.add(f"**tile, ALIGNED={aligned},")
+def add_call(
+    kernel: str, height: str, groups: Iterable[Iterable[Argument]], sizes: Mapping[str, str], lines: Lines
+) -> None:
+    """The launch of `kernel` over all rows of all planes, as many rows to a program as `tile[height]` says."""
+    with lines.block("if rows > 0 and planes > 0:"):
+        lines.add(f'programs = planes * -(-rows // tile["{height}"])')
+        with lines.block("values = (", ")"):
+            for group in groups:
+                lines.add(*wrapped(argument.value for argument in group))
+        named = "".join(f', "{name}": {value}' for name, value in sizes.items())
+        lines.add(f"start({kernel}, programs, values, {{**tile{named}}})")

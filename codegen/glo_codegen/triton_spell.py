@@ -30,6 +30,7 @@ from glo_codegen.program import (
 )
 from glo_codegen.scaling import SCALE, scaled
 from glo_codegen.text import Lines
+from glo_codegen.triton_count import constants, scale_lines
 from glo_codegen.triton_launch import arguments, tiled, wrapped
 
 IDENTITY = {"sum": "0.0", "max": 'float("-inf")', "min": 'float("inf")'}
@@ -42,20 +43,6 @@ FLOAT32 = (2.0**-126, (2 - 2**-23) * 2.0**127)
 """Smallest and largest normal number: beyond them Triton gives a literal the type float64."""
 
 
-def sizes_of(program: Program) -> list[str]:
-    """What a tile says to its kernel: how much it holds, and whether the classes fill all blocks."""
-    return ["ROWS", "BLOCK", "FULL"] if tiled(program) else ["BLOCK"]
-
-
-def constants(program: Program) -> list[str]:
-    """The constexprs of a kernel."""
-    defaults = {"FULL": " = False"}
-    return [
-        *(f"{name}: tl.constexpr{defaults.get(name, '')}" for name in sizes_of(program)),
-        "ALIGNED: tl.constexpr = False",
-    ]
-
-
 @contextmanager
 def kernel(program: Program, name: str, lines: Lines) -> Iterator[None]:
     """The frame of a kernel: its signature, what is added inside, the results per sample."""
@@ -64,7 +51,8 @@ def kernel(program: Program, name: str, lines: Lines) -> Iterator[None]:
     with lines.block(f"def {name}("):
         for group in arguments(program):
             lines.add(*wrapped(argument.name for argument in group))
-        lines.add(*wrapped(constants(program)))
+        sizes = "ROWS: tl.constexpr, " * tiled(program) + "BLOCK: tl.constexpr"
+        lines.add(*wrapped([sizes, *(f"{name}: tl.constexpr = False" for name in constants(program))]))
     with lines.block("):  # fmt: skip"):
         lines.add('"""Loss and gradients, times scale; a gradient whose pointer is None costs nothing."""')
         yield
@@ -100,7 +88,7 @@ def _place(program: Program, lines: Lines) -> None:
 
 def _uniform(program: Program, lines: Lines) -> None:
     """Scalars: the same for every row of a plane."""
-    lines.add("scale = tl.load(scale_ptr + plane * scale_plane_stride)")
+    lines.add(*scale_lines(program))
     if tiled(program):
         lines.add("n_classes = tl.cast(classes, tl.float32)")
     for place, name in enumerate(program.params):

@@ -14,18 +14,21 @@ from itertools import chain
 from glo_codegen.program import Input, Phase, Program, Rate, Store, grad
 from glo_codegen.text import Lines
 from glo_codegen.triton import LINE, add_resident, check, spellings
+from glo_codegen.triton_count import constants
 from glo_codegen.triton_helpers import helpers_of
 from glo_codegen.triton_launch import (
+    COUNTS_DOC,
+    START_DOC,
     Argument,
     add_call,
     add_sizes,
+    add_start,
     arguments,
     input_arguments,
     kernel_name,
     tiled,
     wrapped,
 )
-from glo_codegen.triton_spell import constants, sizes_of
 from glo_codegen.triton_tiles import ANY, add_tiles, tiles
 
 NAME = "switch"
@@ -108,17 +111,19 @@ def _passed(union: Program, program: Program) -> Iterator[str]:
 def _kernel(union: Program, programs: Sequence[Program], lines: Lines) -> None:
     fixed = ["ignore_index"] * bool(union.class_inputs) + ["rows"]
     lines.add("@triton.jit(do_not_specialize=[" + ", ".join(f'"{name}"' for name in fixed) + "])")
-    sizes = sizes_of(union)
+    sizes = ["ROWS"] * tiled(union) + ["BLOCK"]
     with lines.block(f"def {kernel_name(union)}("):
         for group in switch_arguments(union):
             lines.add(*wrapped(argument.name for argument in group))
-        lines.add(*wrapped(constants(union)))
+        fixed = [f"{name}: tl.constexpr = False" for name in constants(union)]
+        lines.add(*wrapped([*(f"{size}: tl.constexpr" for size in sizes), *fixed]))
     with lines.block("):  # fmt: skip"):
         lines.add('"""The loss of each plane and its gradients, times scale."""')
         lines.add(f"which = tl.load(which_ptr + tl.program_id(0) // tl.cdiv(rows, {sizes[0]}))")
         for n, program in enumerate(programs):
             with lines.block(f"if which == {n}:"), lines.block(f"{kernel_name(program)}(", ")"):
-                lines.add(*wrapped([*_passed(union, program), *(f"{name}={name}" for name in [*sizes, "ALIGNED"])]))
+                same = [f"{name}={name}" for name in [*sizes, *constants(union)]]
+                lines.add(*wrapped([*_passed(union, program), *same]))
 
 
 def _tiles(union: Program, programs: Sequence[Program], lines: Lines) -> None:
@@ -133,7 +138,9 @@ def _tiles(union: Program, programs: Sequence[Program], lines: Lines) -> None:
 
 
 def _launch(union: Program, programs: Sequence[Program], lines: Lines) -> None:
-    with lines.block("def launch(which, inputs, params, wrt, scale, ignore_index=-100):"):
+    add_start(lines)
+    counts = ", counts=False" * bool(union.class_inputs)
+    with lines.block(f"def launch(which, inputs, params, wrt, scale, ignore_index=-100, start=_start{counts}):"):
         lines.add(
             '"""Loss per row, float32 [planes, rows], and a dict of the gradients named in `wrt`, each times `scale`.',
             "",
@@ -146,12 +153,15 @@ def _launch(union: Program, programs: Sequence[Program], lines: Lines) -> None:
             "",
             "A gradient is laid out like its input and has its dtype. What all rows share gets one float32 term per",
             "row, and a plane whose loss has no such parameter gets zeros.",
+            "",
+            *START_DOC,
+            *COUNTS_DOC * bool(union.class_inputs),
             '"""',
         )
         names = ", ".join(f"in_{i.name}" for i in union.inputs)
         lines.add(f"{names} = inputs" if len(union.inputs) > 1 else f"({names},) = inputs")
         add_sizes(union, lines)
-        lines.add("planes = which.shape[0]")
+        lines.add("flat, planes = False, which.shape[0]")
         lines.add("loss = torch.empty((planes, rows), dtype=torch.float32, device=device)")
         for name in union.gradients:
             entry = next((i for i in union.inputs if i.name == name), None)
@@ -175,4 +185,5 @@ def _call(union: Program, lines: Lines) -> None:
     if tiled(union):
         size, aligned, tile = ("ROWS", "False", "_tile(_arch(device), classes)[1]")
     lines.add(f"tile = {tile}")
-    add_call(kernel_name(union), size, switch_arguments(union), aligned, lines)
+    sizes = {"ALIGNED": aligned} | ({"COUNTS": "counts"} if union.class_inputs else {})
+    add_call(kernel_name(union), size, switch_arguments(union), sizes, lines)

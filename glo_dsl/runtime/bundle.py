@@ -84,6 +84,7 @@ class Bundle:
     def __init__(self, members: Members) -> None:
         self._members = members
         self._ready: dict[tuple[Any, ...], list[Many]] = {}
+        self._seen: dict[tuple[Any, ...], tuple[bool, ...]] = {}
 
     def __reduce__(self) -> tuple[Callable[..., Bundle], tuple[object, ...]]:
         """A pickle holds the losses, and where it is loaded they are compiled again, through the cache."""
@@ -149,7 +150,7 @@ class Bundle:
         members, own = self._members, self._own(inputs)
         options = {"reduction": reduction, "ignore_index": ignore_index}
         by_quotient = reduction == "mean" and any(
-            set(members.wrt(fn, wanted).values()) & set(fn.spec.divisor) for fn in members.fns
+            fn.spec.divisor and set(members.wrt(fn, wanted).values()) & set(fn.spec.divisor) for fn in members.fns
         )
         kernels = None if by_quotient else members.kernels(inputs, wanted)
         groups = None if by_quotient else members.groups(inputs)
@@ -204,7 +205,19 @@ class Bundle:
         return isinstance(wanted, str) or self._members.inputs[wanted].shared
 
     def _own(self, inputs: Sequence[Tensor]) -> tuple[bool, ...]:
-        """Which inputs have a part for each member; all of them checked."""
+        """Which inputs have a part for each member; all of them checked, once for each kind of tensors."""
+        if not all(isinstance(t, Tensor) for t in inputs):
+            return self._owning(inputs)
+        key = tuple([(t.shape, t.stride(), t.dtype, t.device) for t in inputs])
+        own = self._seen.get(key)
+        if own is None:
+            own = self._owning(inputs)
+            if len(self._seen) >= REMEMBERED:
+                self._seen.clear()
+            self._seen[key] = own
+        return own
+
+    def _owning(self, inputs: Sequence[Tensor]) -> tuple[bool, ...]:
         own = []
         for entry, tensor in zip(self._members.inputs, inputs):
             axes = ["N"] * (not entry.shared) + ["C"] * entry.rows

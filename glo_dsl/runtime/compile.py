@@ -19,6 +19,7 @@ from glo_dsl.runtime.build_c import NoCompiler, load_c
 from glo_dsl.runtime.c_kernel import CKernel, apart, build
 from glo_dsl.runtime.cache import key_of
 from glo_dsl.runtime.contract import Backing, CompiledLoss
+from glo_dsl.runtime.launched import launched
 from glo_dsl.runtime.library import Library
 from glo_dsl.runtime.load_module import load_module
 from glo_dsl.runtime.spec import InputSpec, Kernel, Launch, Spec, Step, reducing
@@ -85,7 +86,7 @@ def spec_of(loss: Loss) -> Spec:
 
 def _triton(loss: Loss, spec: Spec) -> Kernel:
     module = triton_module(loss)
-    return reducing(spec, module.launch, torch.float32, overwrites=module.INPLACE)
+    return launched(spec, module.launch, module.INPLACE)
 
 
 def triton_module(loss: Loss) -> ModuleType:

@@ -71,7 +71,7 @@ class Library:
         entry = self._entry(key)
         spec, kernel = entry.spec, entry.kernel(inputs[0].device)
         dtype, named = widest(spec, inputs), dict(zip((i.name for i in spec.inputs), zip(spec.inputs, inputs)))
-        rows = next(tuple(t.shape[:-1] if i.rows else t.shape) for i, t in named.values() if not i.shared)
+        rows = spec.batch(inputs)
         found = [inputs[0].new_empty(rows if reduction == "none" else (), dtype=dtype)]
         for name in wrt:
             per_class = name in named and named[name][0].rows

@@ -20,6 +20,9 @@ from glo_dsl.runtime.planes import Group, Planes, Wanted
 from glo_dsl.runtime.spec import InputSpec, widest
 
 Array = np.ndarray[Any, Any]
+Column = tuple[slice | Array, int | Array]
+"""Members that have a parameter, and where each has it."""
+
 Constant = float | Sequence[float] | Tensor
 
 
@@ -54,13 +57,15 @@ class Members:
         table = [[value for _, value in fn.spec.params] + [0.0] * (width - len(fn.spec.params)) for fn in self.fns]
         self._defaults: Array = np.array(table).reshape(len(self.fns), width)[self.place]
         self._kernels: dict[tuple[Wanted, bool], list[CKernel] | None] = {}
-        self._tables: dict[torch.device, tuple[Tensor, dict[str, tuple[Tensor, ...]]]] = {}
+        self._tables: dict[torch.device, tuple[Tensor, dict[str, tuple[Any, Any]]]] = {}
         self._planes: dict[torch.device, Planes] = {}
 
-    def _column(self, name: str) -> tuple[Array, Array]:
+    def _column(self, name: str) -> Column:
         """Which members have a parameter, and where."""
         where = [[n for n, _ in fn.spec.params] for fn in self.fns]
         columns = np.array([names.index(name) if name in names else -1 for names in where])[self.place]
+        if bool(np.all(columns == columns[0])):
+            return slice(None), int(columns[0])
         members = np.flatnonzero(columns >= 0)
         return members, columns[members]
 
@@ -70,34 +75,45 @@ class Members:
         Raises:
             TypeError: nobody has a parameter of this name. ValueError: not one number, nor P.
         """
-        theta: Array = self._defaults
+        theta: Array = self._defaults.copy() if params else self._defaults
         for name, value in params.items():
             given = value.detach().cpu().double().numpy() if isinstance(value, Tensor) else np.asarray(value, float)
-            members, columns = self._checked(name, given.shape)
-            theta = theta.copy() if theta is self._defaults else theta
-            theta[members, columns] = np.broadcast_to(given, len(self.place))[members]
+            members, column = self._checked(name, given.shape)
+            everyones = isinstance(members, slice)
+            theta[members, column] = given if everyones else np.broadcast_to(given, len(self.place))[members]
         return theta
 
     def theta_on(self, device: torch.device, params: dict[str, Constant]) -> Tensor:
-        """The same on a device, float32, without waiting for it.
+        """The same on a device, float32, without waiting for it: what is not there yet goes in one transfer.
 
         Raises:
             TypeError, ValueError: as `theta` does.
         """
-        if device not in self._tables:
-            table = torch.from_numpy(self._defaults).float().to(device)
-            columns = {n: tuple([torch.from_numpy(i).to(device) for i in c]) for n, c in self._columns.items()}
-            self._tables[device] = table, columns
-        table, columns = self._tables[device]
-        theta = table.clone() if params else table
-        for name, value in params.items():
-            given = value.detach() if isinstance(value, Tensor) else torch.from_numpy(np.asarray(value, np.float32))
-            self._checked(name, tuple(given.shape))
-            given = given.to(device, torch.float32, non_blocking=True).expand(len(self.place))
-            theta.index_put_(columns[name], given[columns[name][0]])
+        there = {name: value for name, value in params.items() if isinstance(value, Tensor) and value.device == device}
+        numbers = {name: value for name, value in params.items() if name not in there}
+        table, places = self._table(device)
+        if numbers:
+            theta = torch.from_numpy(self.theta(numbers).astype(np.float32)).to(device, non_blocking=True)
+        else:
+            theta = table.clone() if there else table
+        for name, value in there.items():
+            self._checked(name, tuple(value.shape))
+            members, column = places[name]
+            theta[members, column] = value.detach().float().expand(len(self.place))[members]
         return theta
 
-    def _checked(self, name: str, shape: tuple[int, ...]) -> tuple[Array, Array]:
+    def _table(self, device: torch.device) -> tuple[Tensor, dict[str, tuple[Any, Any]]]:
+        """The defaults on a device, and where parameters go there."""
+        if device not in self._tables:
+
+            def there(part: Any) -> Any:
+                return torch.from_numpy(part).to(device) if isinstance(part, np.ndarray) else part
+
+            columns = {name: (there(members), there(column)) for name, (members, column) in self._columns.items()}
+            self._tables[device] = torch.from_numpy(self._defaults).float().to(device), columns
+        return self._tables[device]
+
+    def _checked(self, name: str, shape: tuple[int, ...]) -> Column:
         """Where a parameter goes whose values have a shape."""
         if name not in self._columns:
             has = f"its parameters are {', '.join(self.names)}" if self.names else "it has no parameters"

@@ -15,14 +15,19 @@ from glo_codegen.triton_switch import emit_switch, input_name, parameter_name
 from glo_dsl.lang.loss import Loss
 from glo_dsl.passes.pipeline import whole_program
 from glo_dsl.runtime.compile import spec_of, triton_module
+from glo_dsl.runtime.launched import mean_scale
 from glo_dsl.runtime.load_module import load_module
-from glo_dsl.runtime.spec import Launch, Spec, counted
+from glo_dsl.runtime.spec import Constants, Launch, Spec
+from glo_dsl.runtime.start import start
+from glo_dsl.runtime.totals import summed
 
 Places = slice | Tensor
 """Members by their place: those of one launch often follow each other, and then are a view."""
 
 Wanted = tuple[int | str, ...]
 """What gradients are computed for: places of inputs, names of parameters."""
+
+CONSTANTS = Constants()
 
 TOGETHER = 16
 """Different losses in one kernel. It is compiled whole, a second or so for each of them."""
@@ -51,32 +56,37 @@ class Group:
         ignore_index: int, divisors: Tensor | None,
     ) -> tuple[Tensor, dict[int, Tensor]]:  # fmt: skip
         """The losses [P] or [P, N] of its members, and their gradients [P, N, C] or [P, N] by the place in `wanted`."""
-        parts = [t[self.places] if mine else t for t, mine in zip(inputs, own)]
-        scale = torch.ones(1, device=theta.device)
-        if reduction == "mean":
-            scale = 1.0 / self._divisors(parts, own, ignore_index, divisors)
+        parts = [self._of(t) if mine else t for t, mine in zip(inputs, own)]
+        mean, finds = reduction == "mean", {}
+        if mean:
+            scale = self._scale(parts, own, ignore_index, divisors)
+            if scale is None:
+                scale, finds = torch.empty(self.count, dtype=torch.float32, device=theta.device), {"counts": True}
+        else:
+            scale = CONSTANTS.vector((1.0,), theta.device, torch.float32)
         wrt = {n: self.names[w] for n, w in enumerate(wanted) if w in self.names}
-        loss, found = self.launch(tuple(parts), theta[self.places], tuple(wrt.values()), scale, ignore_index)
+        loss, found = self.launch(
+            parts, self._of(theta), tuple(wrt.values()), scale, ignore_index, start=start, **finds
+        )
         gradients = {n: self._each(found[name], 1 + self._per_class(name)) for n, name in wrt.items()}
-        loss = self._each(loss, 1)
-        if reduction != "none":
-            loss = loss.sum(1) * scale
-        return loss, gradients
+        if reduction == "none":
+            return self._each(loss, 1), gradients
+        return self._each(summed(loss, scale if mean else None), 0), gradients
 
-    def _divisors(
+    def _of(self, everyones: Tensor) -> Tensor:
+        """The parts of its members; all of them, if there are no others."""
+        return everyones if len(everyones) == self.count else everyones[self.places]
+
+    def _scale(
         self, parts: Sequence[Tensor], own: Sequence[bool], ignore_index: int, divisors: Tensor | None
-    ) -> Tensor:
-        """What each member's mean divides by: [P], or [1] if that is the same for all."""
+    ) -> Tensor | None:
+        """1 over what each member's mean divides by: [P], or [1] if that is the same for all; None if the launch finds
+        it."""
         if divisors is not None:
-            return divisors[self.places]
-        classes = [(t, mine) for t, mine, i in zip(parts, own, self.spec.inputs) if i.kind == "class"]
-        if not classes:
-            alone = [t[0] if mine else t for t, mine in zip(parts, own)]
-            return torch.full((1,), float(counted(self.spec, alone, ignore_index)), device=parts[0].device)
-        valid = torch.ones((1, 1), dtype=torch.bool, device=parts[0].device)
-        for target, mine in classes:
-            valid = valid & (target if mine else target[None]).ne(ignore_index)
-        return valid.sum(1)
+            return self._of(divisors).reciprocal()
+        targets = [t for t, i in zip(parts, self.spec.inputs) if i.kind == "class"]
+        alone = [t[0] if mine else t for t, mine in zip(parts, own)]
+        return mean_scale(CONSTANTS, targets, self.spec.batch(alone), ignore_index, parts[0].device)
 
     def _per_class(self, name: str) -> bool:
         return any(i.name == name and i.rows for i in self.spec.inputs)

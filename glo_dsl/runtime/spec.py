@@ -46,6 +46,10 @@ class Spec:
     def differentiable(self) -> tuple[str, ...]:
         return tuple(i.name for i in self.inputs if i.kind == "real") + tuple(name for name, _ in self.params)
 
+    def batch(self, inputs: Sequence[Tensor]) -> tuple[int, ...]:
+        """The axes of rows of inputs as a kernel takes them."""
+        return next(tuple(t.shape[:-1] if i.rows else t.shape) for i, t in zip(self.inputs, inputs) if not i.shared)
+
 
 Step = Callable[
     [Sequence[Tensor], Sequence[Number], int, Tensor | None, Tensor | None], tuple[Tensor, tuple[Tensor, ...]]
@@ -79,38 +83,31 @@ PerRow = Callable[[tuple[Tensor, ...], Tensor, int], Tensor]
 """(inputs, params [K], ignore_index) -> what each row adds to the divisor of the mean [rows], differentiable."""
 
 Launch = Callable[..., tuple[Tensor, dict[str, Tensor]]]
-"""A generated `launch`: (inputs, params [K], wrt, scale [1], ignore_index, weight [rows], inplace) -> (loss [rows],
-gradients)."""
+"""A generated `launch`: (inputs, params [K], wrt, scale [1], ignore_index, weight [rows]) -> (loss [rows], gradients).
+"""
 
 
-def reducing(
-    spec: Spec, launch: Launch, dtype: torch.dtype | None = None, checks: bool = False, overwrites: Sequence[str] = ()
-) -> Kernel:
-    """A kernel out of a generated `launch`, which knows rows only: counts, scales and sums around it, on the device.
+def reducing(spec: Spec, launch: Launch, checks: bool = False) -> Kernel:
+    """A kernel out of a generated `launch_torch`, which knows rows only: counts, scales and sums around it.
 
-    `dtype` is that of parameters and scale, in which case gradients come rounded; None takes the widest of the inputs.
     With `checks`, a class index out of range raises IndexError on the CPU, where looking for one waits for nothing.
-    `overwrites` names the inputs whose memory the launch can leave their gradient in.
     """
     constants = Constants()
 
     def prepare(rows: Sequence[Tensor], wrt: tuple[str, ...], reduction: str, inplace: str | None = None) -> Step:
-        named = {i.name: t for i, t in zip(spec.inputs, rows)}
-        replaced = (inplace,) if inplace in overwrites and inplace in wrt and replaceable(named[inplace]) else ()
-
         def step(
             inputs: Sequence[Tensor], params: Sequence[Number], ignore_index: int, weights: Tensor | None,
             divisor: Tensor | None,
         ) -> tuple[Tensor, tuple[Tensor, ...]]:  # fmt: skip
             if checks and inputs[0].device.type == "cpu":
                 _refuse_bad_classes(spec, inputs, ignore_index)
-            kind = dtype or widest(spec, inputs)
+            kind = widest(spec, inputs)
             scale = constants.vector((1.0,), inputs[0].device, kind)
             if reduction == "mean":
                 scale = scale / (counted(spec, inputs, ignore_index) if divisor is None else divisor.to(kind))
             vector = constants.vector(tuple(params), inputs[0].device, kind)
-            weights = None if weights is None else weights.to(kind).contiguous()
-            loss, found = launch(tuple(inputs), vector, wrt, scale, ignore_index, weights, replaced)
+            weights = None if weights is None else weights.to(kind)
+            loss, found = launch(tuple(inputs), vector, wrt, scale, ignore_index, weights)
             gradients = tuple([found[name] for name in wrt])
             if reduction == "sum":
                 loss = loss.sum()
@@ -120,7 +117,7 @@ def reducing(
 
         return step
 
-    return Kernel(prepare, rounds=dtype is not None)
+    return Kernel(prepare)
 
 
 def replaceable(row: Tensor) -> bool:
@@ -133,26 +130,32 @@ class Constants:
 
     def __init__(self) -> None:
         self._kept: dict[tuple[Any, ...], Tensor] = {}
+        self._recorded: dict[tuple[Any, ...], Tensor] = {}
 
     def vector(self, values: tuple[Number, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
         """The values as a tensor [K]; those that are tensors stay differentiable."""
-        if any(isinstance(v, Tensor) for v in values):
-            return _filled(values, device, dtype)
         key = values, device, dtype
-        if key not in self._kept:
+        found = self._kept.get(key)
+        if found is None:
+            if any(isinstance(v, Tensor) for v in values):
+                return _filled(values, device, dtype)
             if device.type == "cuda" and torch.cuda.is_current_stream_capturing():
                 return _filled(values, device, dtype)  # a graph would transfer again when replayed, from stale memory
             if len(self._kept) > 64:
                 self._kept.clear()
             here = torch.tensor(values, dtype=dtype)
             pinned = here.pin_memory() if device.type == "cuda" else here
-            self._kept[key] = pinned.to(device, non_blocking=True)
-        return self._kept[key]
+            found = self._kept[key] = pinned.to(device, non_blocking=True)
+        elif device.type == "cuda" and torch.cuda.is_current_stream_capturing():
+            self._recorded[key] = found  # the graph reads it whenever it is replayed
+        return found
 
 
 def _filled(values: tuple[Number, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
     """Values as a vector, by operations of the device alone."""
     like = torch.empty((), dtype=dtype, device=device)
+    if not values:
+        return like.new_empty(0)
     return torch.stack([v.to(like) if isinstance(v, Tensor) else torch.full_like(like, v) for v in values])
 
 
@@ -164,8 +167,11 @@ def widest(spec: Spec, inputs: Sequence[Tensor]) -> torch.dtype:
 def counts(spec: Spec, inputs: Sequence[Tensor], ignore_index: int) -> Tensor | None:
     """Which rows count; None where all do because nothing can be ignored."""
     targets = [t for i, t in zip(spec.inputs, inputs) if i.kind == "class"]
-    if not targets:
-        return None
+    return all_count(targets, ignore_index) if targets else None
+
+
+def all_count(targets: Sequence[Tensor], ignore_index: int) -> Tensor:
+    """Where none of the classes is the one to be ignored."""
     valid = targets[0] != ignore_index
     for target in targets[1:]:
         valid = valid & (target != ignore_index)
@@ -188,5 +194,5 @@ def counted(spec: Spec, inputs: Sequence[Tensor], ignore_index: int) -> Tensor |
     valid = counts(spec, inputs, ignore_index)
     if valid is not None:
         return valid.sum()
-    rows = next((t.shape[:-1] if i.rows else t.shape).numel() for i, t in zip(spec.inputs, inputs) if not i.shared)
+    rows = math.prod(spec.batch(inputs))
     return float(rows) if rows else math.nan

@@ -29,7 +29,10 @@ from torch import Tensor
 """
 
 
-CONTRACT = ("spec.py", "layout.py", "library.py", "module.py", "upstream.py", "autograd.py", "contract.py")
+CONTRACT = (
+    "spec.py", "start.py", "totals.py", "repeated.py", "launched.py", "layout.py", "library.py", "module.py",
+    "upstream.py", "autograd.py", "contract.py",
+)  # fmt: skip
 """The files that make the calling contract, in the order in which they need each other."""
 
 
@@ -95,8 +98,9 @@ def _top_level(text: str) -> set[str]:
     for statement in ast.parse(text).body:
         if isinstance(statement, ast.FunctionDef | ast.ClassDef):
             names.add(statement.name)
-        elif isinstance(statement, ast.Assign):
-            names.update(t.id for t in statement.targets if isinstance(t, ast.Name))
+        elif isinstance(statement, ast.Assign | ast.AnnAssign):
+            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+            names.update(t.id for t in targets if isinstance(t, ast.Name))
         elif isinstance(statement, ast.Import | ast.ImportFrom):
             names.update(alias.asname or alias.name.partition(".")[0] for alias in statement.names)
     return names
@@ -115,7 +119,7 @@ def _binding(loss: Loss, text: str) -> str:
             lines.add(f"divisor={divisor_names(loss)!r},")
     lines.add("", "")
     with lines.block("def _kernel_for(device: torch.device) -> Kernel:"):
-        lines.add('if device.type == "cuda":', "    return reducing(SPEC, launch, torch.float32, overwrites=INPLACE)")
+        lines.add('if device.type == "cuda":', "    return launched(SPEC, launch, INPLACE)")
         lines.add("return reducing(SPEC, torch.no_grad()(launch_torch), checks=True)")
     name = loss.name
     while name in taken or keyword.iskeyword(name):

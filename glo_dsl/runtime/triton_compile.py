@@ -15,6 +15,7 @@ from typing import Any
 
 from glo_codegen.program import Program
 from glo_codegen.triton import emit_triton
+from glo_codegen.triton_count import constants
 from glo_codegen.triton_launch import Argument, arguments, kernel_name, tiled
 from glo_codegen.triton_switch import emit_switch, switch_arguments, union_of
 from glo_codegen.triton_tiles import HIP, Tile
@@ -142,7 +143,8 @@ def _compile(
         rows = tiled(program)
         kernel, tile = module._tile(arch, classes) if rows else (getattr(module, kernel_name(program)), module.TILE)
         options = {name: tile[name] for name in OPTIONS[target.backend] if name in tile}
-        tile = {name: size for name, size in tile.items() if name not in OPTIONS["cuda"]} | {"ALIGNED": aligned}
+        tile = {name: size for name, size in tile.items() if name not in OPTIONS["cuda"]}
+        tile = dict.fromkeys(constants(program), False) | tile | {"ALIGNED": aligned}
         signature, fixed, attributes = _specialization(takes, dtype, classes, tile)
         source = ASTSource(fn=kernel, signature=signature, constexprs=fixed, attrs=attributes)
         compiled = triton.compile(source, target=target, options=options)

@@ -8,8 +8,9 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-import torch
 from torch import Tensor
+
+from glo_dsl.runtime.start import start
 
 BLOCK = 4096
 """Numbers that a program of the kernel scales."""
@@ -48,6 +49,5 @@ def scaled_in_place(gradient: Tensor, factor: Tensor) -> Tensor:
     dense = gradient if gradient.is_contiguous() else gradient.transpose(-1, -2)
     count = gradient.numel()
     if count:
-        with torch.cuda.device_of(gradient):  # type: ignore[no-untyped-call]
-            _kernel()[(-(-count // BLOCK),)](dense, factor.contiguous(), count, BLOCK=BLOCK, num_warps=8)
+        start(_kernel(), -(-count // BLOCK), (dense, factor, count), {"BLOCK": BLOCK, "num_warps": 8})
     return gradient

@@ -25,8 +25,8 @@ from glo_dsl.passes.lower import lower
 from glo_dsl.passes.pipeline import derive, differentiable, whole_program
 from glo_dsl.runtime.compile import LIBRARY, spec_of
 from glo_dsl.runtime.contract import Backing, CompiledLoss
+from glo_dsl.runtime.launched import launched
 from glo_dsl.runtime.load_module import load_module
-from glo_dsl.runtime.spec import reducing
 from glo_dsl.verify.oracle import noisy, oracle, wrong
 from glo_dsl.verify.strategies import arrays_for, losses, parameters_for
 from tests.codegen.launching import streaming
@@ -71,7 +71,7 @@ def streamed(loss: Loss) -> CompiledLoss:
     """The loss, with the streaming kernel walking its rows in blocks of 2 classes."""
     program = whole_program(loss)
     launch = streaming(load_module(emit_triton(program)), program, block=2).launch
-    kernel = reducing(spec_of(loss), launch, torch.float32)
+    kernel = launched(spec_of(loss), launch)
     return CompiledLoss(spec_of(loss), Backing(lambda _: kernel, lambda: kernel, LIBRARY, f"streamed {loss.name}"))
 
 

@@ -148,7 +148,7 @@ def test_different_losses_by_triton_are_one_launch(monkeypatch: pytest.MonkeyPat
     launches = []
     for group in many._members.groups([z]) or []:
         launch = group.launch
-        monkeypatch.setitem(group.__dict__, "launch", lambda *a, f=launch: launches.append(1) or f(*a))
+        monkeypatch.setitem(group.__dict__, "launch", lambda *a, f=launch, **k: launches.append(1) or f(*a, **k))
     gamma = [0.5, 1.0, 2.0, 3.0, 4.0]
     with np.errstate(all="ignore"):
         value, found = many.value_and_grad(z, t, wrt=["z", "gamma"], gamma=gamma)
