@@ -69,10 +69,12 @@ class Kernel:
         prepare: (inputs, wrt, reduction, inplace) -> a step for gradients by `wrt`, for inputs of these shapes, strides
             and dtypes. It may leave the gradient of the input `inplace` in the memory of that input.
         rounds: gradients of inputs per sample have the input's dtype; otherwise that of the computation.
+        overwrites: (inputs, wrt, name) -> whether, for such inputs, it leaves the gradient of the input `name` there.
     """
 
     prepare: Callable[[Sequence[Tensor], tuple[str, ...], str, str | None], Step]
     rounds: bool = False
+    overwrites: Callable[[Sequence[Tensor], tuple[str, ...], str], bool] = lambda inputs, wrt, name: False
 
 
 PerRow = Callable[[tuple[Tensor, ...], Tensor, int], Tensor]
@@ -94,9 +96,12 @@ def reducing(
     """
     constants = Constants()
 
-    def prepare(rows: Sequence[Tensor], wrt: tuple[str, ...], reduction: str, inplace: str | None = None) -> Step:
+    def replaces(rows: Sequence[Tensor], wrt: tuple[str, ...], name: str) -> bool:
         named = {i.name: t for i, t in zip(spec.inputs, rows)}
-        replaced = (inplace,) if inplace in overwrites and inplace in wrt and replaceable(named[inplace]) else ()
+        return name in overwrites and name in wrt and replaceable(named[name])
+
+    def prepare(rows: Sequence[Tensor], wrt: tuple[str, ...], reduction: str, inplace: str | None = None) -> Step:
+        replaced = (inplace,) if inplace is not None and replaces(rows, wrt, inplace) else ()
 
         def step(
             inputs: Sequence[Tensor], params: Sequence[Number], ignore_index: int, weights: Tensor | None,
@@ -120,7 +125,7 @@ def reducing(
 
         return step
 
-    return Kernel(prepare, rounds=dtype is not None)
+    return Kernel(prepare, rounds=dtype is not None, overwrites=replaces)
 
 
 def replaceable(row: Tensor) -> bool:
