@@ -14,6 +14,9 @@ ENOUGH_ON_CPU, ENOUGH_ELSEWHERE = 192, 2048
 """Rows below which a matrix product mostly waits for memory: every chunk reads the weight, and reads and writes its
 gradient."""
 
+LITTLE = 2**14
+"""Numbers of logits that are worth no second chunk: its calls would take longer than all that is computed."""
+
 TILE = 128
 """A matrix product on a GPU takes as long for a part of so many rows as for all of them."""
 
@@ -43,7 +46,8 @@ def rows_at_a_time(states: Tensor, weight: Tensor, dtype: torch.dtype, tensors: 
     free = width * weight.dtype.itemsize if sums else 0
     like_hidden = states.numel() // max(classes, 1)
     enough = ENOUGH_ON_CPU if on_cpu else max(ENOUGH_ELSEWHERE, free // row)
-    found = max(1, min(max(like_hidden, enough), (share + free) // row))
+    little = LITTLE // max(classes * tensors, 1)
+    found = max(1, little, min(max(like_hidden, enough), (share + free) // row))
     return found if on_cpu or found < TILE else found - found % TILE
 
 

@@ -77,7 +77,7 @@ class LinearLoss:
     multiplies it before. For a weight of float32 or wider these sums are the gradient itself. For a narrower one they
     are a tensor of their own, twice as large as the gradient. Beyond them and the gradients it takes by default at most
     an eighth of the memory of all logits (on the CPU too, where copies in float32 are counted), and less where few rows
-    are enough for fast matrix products.
+    are enough for fast matrix products; only logits of a few kilobytes are not cut up.
 
     In bfloat16 on a GPU sums are not needed where all rows are one chunk: the gradient of the weight is one product,
     rounded once, which what comes from above multiplies after. So it is by default wherever the logits of all rows
