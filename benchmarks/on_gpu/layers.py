@@ -82,8 +82,10 @@ def losses_of_layer(
 ) -> tuple[dict[str, Step], list[str]]:
     """The contenders, and who is not here."""
     fn = glo.compile(loss, "triton")
+    fused, eighth = glo.linear(fn), max(1, len(layer.hidden) // 8)
     steps: dict[str, Step] = {
-        "glo linear": glo.linear(fn),
+        "glo linear": fused,
+        "glo linear, eighths": lambda h, w, t: fused(h, w, t, chunk=eighth),
         "glo": lambda h, w, t: fn(F.linear(h, w), t),
         "eager": lambda h, w, t: form(F.linear(h, w).float(), t, *given),
     }

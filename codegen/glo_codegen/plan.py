@@ -77,6 +77,11 @@ def _live(plan: Plan, phase: Phase, number: int) -> int:
     return len(phase.reductions) + waiting + max(alive, default=0)
 
 
+def holds_much(program: Program) -> bool:
+    """Whether an operator per class needs many registers for itself."""
+    return any(_inner(step) for phase in program.phases for step in phase.row)
+
+
 def _inner(step: Step) -> int:
     """How many values an operator holds within itself, roughly; found by looking for spills in the zoo's kernels."""
     return (step.op.cost // 14) ** 2 if isinstance(step, Instr) else 0

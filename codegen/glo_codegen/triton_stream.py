@@ -1,7 +1,7 @@
 """The streaming family: a Triton kernel that walks its rows in blocks of classes, once for each phase that passes.
 
-It takes any number of classes: blocks that are full, without masks, and what is left. A block is loaded while the one
-before it is computed, for little of a row is under way at a time; every other pass walks from the last class to the
+It takes any number of classes: blocks that are full, without masks, and what is left. Blocks are loaded while those
+before them are computed, for little of a row is under way at a time; every other pass walks from the last class to the
 first, and finds in the cache what the one before has read last.
 
  A value per class is computed again from its loads in every pass that needs it;
@@ -39,8 +39,8 @@ LANES, LARGEST = "lanes_", "largest_"
 PART = 8
 """Lanes with a maximum in common: as many as a thread loads at once where numbers have 16 bits."""
 
-NOW, AHEAD = "now_", "ahead_"
-"""Before the name of what is loaded: as it is in memory, for this block and for the next."""
+NOW, NEXT, AHEAD = "now_", "next_", "ahead_"
+"""Before the name of what is loaded: as it is in memory, for this block, for the next, and for the one after."""
 
 LAST, FIRST = (f', eviction_policy="evict_{which}"' for which in ("last", "first"))
 """What the cache should keep, for a later pass, and what it need not."""
@@ -136,13 +136,17 @@ class _Body:
             return f"{name} = {NOW}{name}{converted(self.program, step)}"
         return spelled(self.program, step)
 
-    def add_loads(self, column: str, mask: str, lines: Lines) -> None:
-        """Asks for the inputs at the columns, to be there when `add` needs them."""
+    def add_loads(self, name: str, column: str, mask: str, lines: Lines) -> None:
+        """Asks for the inputs at the columns, under `name` and their own."""
         for load, again in self.loads.items():
             entry = self.program.input(load.input)
             masks = f"{mask} & row_mask" if entry.per_sample else mask
             lines.add(f"at = {address(entry, column)}")
-            lines.add(f"{AHEAD}{load.out} = tl.load(at, mask={masks}, other=0{LAST if again else FIRST})")
+            lines.add(f"{name}{load.out} = tl.load(at, mask={masks}, other=0{LAST if again else FIRST})")
+
+    def add_moves(self, to: str, name: str, lines: Lines) -> None:
+        """What has been asked for under one name is from now on under another."""
+        lines.add(*(f"{to}{load.out} = {name}{load.out}" for load in self.loads))
 
 
 def _read_after(program: Program, plan: Plan, load: Load, number: int) -> bool:
@@ -152,17 +156,19 @@ def _read_after(program: Program, plan: Plan, load: Load, number: int) -> bool:
 
 
 def _blocks(body: _Body, lines: Lines) -> None:
-    """The blocks that are full, each loaded while the one before is computed."""
+    """The blocks that are full. Two are under way while one is computed: an assembler that asks for the next one late,
+    when there are registers for it, asks early enough for the one after."""
     first, start, after = "0", "done", "+"
     if body.backwards:
         first, start, after = "whole - BLOCK", "whole - BLOCK - done", "-"
     lines.add(f"col = {first} + tl.arange(0, BLOCK)[None, :]")
-    body.add_loads("col", "(whole > 0)", lines)
+    body.add_loads(NEXT, "col", "(whole > 0)", lines)
+    body.add_loads(AHEAD, f"(col {after} BLOCK)", "(whole > BLOCK)", lines)
     with lines.block("for done in range(0, whole, BLOCK):"):
         lines.add(f"col = {start} + tl.arange(0, BLOCK)[None, :]", f"col_mask = {EVERY}", "mask = row_mask & col_mask")
-        ready = [f"{NOW}{load.out} = {AHEAD}{load.out}" for load in body.loads]
-        lines.add(*ready)
-        body.add_loads(f"(col {after} BLOCK)", "(done + BLOCK < whole)", lines)
+        body.add_moves(NOW, NEXT, lines)
+        body.add_moves(NEXT, AHEAD, lines)
+        body.add_loads(AHEAD, f"(col {after} 2 * BLOCK)", "(done + 2 * BLOCK < whole)", lines)
         body.add(lines)
 
 
@@ -172,8 +178,7 @@ def _rest(body: _Body, lines: Lines) -> None:
         lines.add(
             "col = whole + tl.arange(0, BLOCK)[None, :]", "col_mask = col < classes", "mask = row_mask & col_mask"
         )
-        body.add_loads("col", "col_mask", lines)
-        lines.add(*(f"{NOW}{load.out} = {AHEAD}{load.out}" for load in body.loads))
+        body.add_loads(NOW, "col", "col_mask", lines)
         body.add(lines)
 
 

@@ -9,19 +9,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from glo_codegen.plan import live_values
+from glo_codegen.plan import holds_much, live_values
 from glo_codegen.program import Program
 from glo_codegen.text import Lines
+
+EACH, COSTLY_EACH = 32, 16
+"""Values per class that a lane holds of a row on chip, as measured on an H200; the second where an operator holds many
+within itself. Few lanes with much to do hide each other's waits better than many with little."""
+
+LONGEST = 8192
+"""Classes of a row on chip at most. A longer one is walked: it would take so much of a core that nothing is computed
+while it is loaded."""
+
+LIGHT = 6
+"""Values per class that are alive at once in a walk at most, for it to have large blocks."""
+
+WARP = 32
+"""Lanes of a warp."""
 
 REGISTERS = 90
 """Values per class that a lane of 16 warps can hold: a lane has 128 registers, and the rest needs some."""
 
 LANES = 512
 """Those of 16 warps."""
-
-FILE = 65536
-"""Registers of a core. A program is given all that its threads can have: left to itself, NVIDIA's assembler would
-rather spill a little than have fewer programs share a core."""
 
 PACKED = 1024
 """Values of a program that holds several short rows."""
@@ -31,6 +41,9 @@ ACROSS = 32
 
 ANY = "any"
 """The table for architectures without one of their own."""
+
+ENDLESS = 2**40
+"""Classes that no row has."""
 
 HIP = "hip"
 """What AMD's architectures are called here, all of them."""
@@ -43,17 +56,20 @@ class Tile:
     Attributes:
         values: of all rows that a program holds at a time.
         warps: of a program; where it is a cluster, of each of its `ctas` blocks.
-        streams: whether it takes rows of any length, that many values at a time.
+        streams: whether it takes longer rows, that many values at a time.
+        classes: of a row at most; 0: any number.
     """
 
     values: int
     warps: int
     ctas: int = 1
     streams: bool = False
+    classes: int = 0
 
 
 def sizes(program: Program) -> tuple[int, int]:
-    """The longest row that a program holds as a whole, and how much of a longer one it holds at a time.
+    """The longest row that 16 warps can hold as a whole, and how much of a longer one at a time: what a table that is
+    measured begins with, and by which losses that need as many registers find it.
 
     Both follow from how many values per class are alive at once, for what does not fit the registers is spilled.
     """
@@ -62,20 +78,26 @@ def sizes(program: Program) -> tuple[int, int]:
     return 2 * LANES * each, LANES * each
 
 
+def each_of(program: Program) -> int:
+    """How many values per class a lane holds of a row on chip."""
+    return COSTLY_EACH if holds_much(program) else EACH
+
+
 def tiles(program: Program) -> tuple[Tile, ...]:
     """The table of a loss with classes, from short rows to those of any length."""
-    longest, block = sizes(program)
-    table = [Tile(PACKED, 4)]
-    while table[-1].values < longest:
-        values = 2 * table[-1].values
-        table.append(Tile(values, min(max(values // LANES, 4), 16)))
-    return *table, Tile(block, 16, streams=True)
+    each, light = WARP * each_of(program), live_values(program.walked or program) <= LIGHT
+    table = [Tile(PACKED, PACKED // each)]
+    while table[-1].values < LONGEST:
+        table.append(Tile(2 * table[-1].values, 2 * table[-1].warps))
+    # Of long rows few may be under way, for all of these have to stay in the cache until they are read again.
+    middle = (Tile(2048, 8, streams=True, classes=16384), Tile(4096 if light else 2048, 8, streams=True, classes=65536))
+    return *table, *middle, Tile(16384, 32, streams=True) if light else Tile(8192, 16, streams=True)
 
 
 def add_tiles(tables: Mapping[str, Sequence[Tile]], kernel: str, stream: str, lines: Lines) -> None:
     """The tables by architecture, such as `cuda:90`, and `_tile`, which finds in them what a launch needs."""
     with lines.block("TILES = {", "}"):
-        lines.add("# By architecture: values of a program at most, its kernel, and how it is launched.")
+        lines.add("# By architecture: classes at most, values of a program, its kernel, and how it is launched.")
         for arch, table in tables.items():
             with lines.block(f'"{arch}": (', "),"):
                 lines.add(*(_row(tile, kernel, stream) for tile in table))
@@ -96,8 +118,8 @@ def add_tiles(tables: Mapping[str, Sequence[Tile]], kernel: str, stream: str, li
             '"""',
             "block = triton.next_power_of_2(max(classes, 1))",
             f"least = min({ACROSS}, triton.next_power_of_2(max(rows, 1))) if across else 1",
-            f'for most, kernel, how in TILES.get(arch, TILES["{ANY}"]):',
-            '    if block * least <= most and not (across and "num_ctas" in how):',
+            f'for longest, most, kernel, how in TILES.get(arch, TILES["{ANY}"]):',
+            '    if block * least <= longest and not (across and "num_ctas" in how):',
             "        break",
             "block = min(block, most // least)",
             "height = most // block",
@@ -114,4 +136,5 @@ def _row(tile: Tile, kernel: str, stream: str) -> str:
     how = f'"num_warps": {tile.warps}'
     if tile.ctas > 1:
         how += f', "num_ctas": {tile.ctas}'
-    return f"({tile.values}, {stream if tile.streams else kernel}, {{{how}}}),"
+    longest = (tile.classes or ENDLESS) if tile.streams else tile.values
+    return f"({longest}, {tile.values}, {stream if tile.streams else kernel}, {{{how}}}),"

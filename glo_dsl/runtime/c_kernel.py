@@ -145,7 +145,7 @@ class CKernel:
         each = (size.classes, size.rows) if turned else (size.rows, size.classes)
         per_class = pattern.expand(size.planes, *each) if size.apart else pattern.expand(each)
         likes = [per_class if wide else pattern.expand(size.batch) for wide in self._wide]
-        taken = None if copied else self._taken(inputs, inplace)
+        taken = self._taken(inputs, inplace)
         if taken is not None:
             likes[taken[1]] = pattern  # no room is needed
         function, empty_like, idle = self.function, torch.empty_like, [_Frame(self, like, reduction)]
@@ -184,9 +184,14 @@ class CKernel:
         """The inputs, those per class with their classes side by side if `copied`."""
         return [t.contiguous() if t.dim() == 3 else t for t in tensors] if copied else tensors
 
+    def overwrites(self, inputs: Sequence[Tensor], name: str) -> bool:
+        """Whether `prepare` for such inputs can leave the gradient of the input `name` in its memory."""
+        return self._taken(inputs, name) is not None
+
     def _taken(self, inputs: Sequence[Tensor], inplace: str | None) -> tuple[int, int] | None:
         """The input that gives its memory to its gradient, and the place of that; None: there is none."""
-        if inplace not in self._overwrites:
+        copied = self.size(inputs).apart and not self.across
+        if copied or inplace not in self._overwrites:
             return None
         place = next(n for n, i in enumerate(self.program.inputs) if i.name == inplace)
         same = inputs[place].dtype == self.dtype and replaceable(inputs[place])

@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from glo_dsl.runtime.chunk_rows import one_product
 from glo_dsl.runtime.contract import CompiledLoss
+from glo_dsl.runtime.scaled import times
 from glo_dsl.runtime.spec import InputSpec, Number
 
 LAYER = 3
@@ -52,6 +54,13 @@ def others(fn: CompiledLoss, place: int) -> tuple[InputSpec, ...]:
     return tuple(e for n, e in enumerate(fn.spec.inputs) if n != place)
 
 
+def wanted_of(fn: CompiledLoss, place: int, wanted: Sequence[bool]) -> tuple[str, ...]:
+    """By what a loss is differentiated for the gradients that are wanted of a layer's arguments and its own."""
+    logits = [fn.spec.inputs[place].name] if any(wanted[:LAYER]) else []
+    names = [*(e.name for e in others(fn, place)), *(name for name, _ in fn.spec.params)]
+    return (*logits, *(name for name, want in zip(names, wanted[LAYER:]) if want))
+
+
 class _Walk:
     """One walk over the rows."""
 
@@ -66,19 +75,30 @@ class _Walk:
         self.logits = spec.inputs[chunks.place].name
         self.params = [name for name, _ in spec.params]
         self.names = [*(e.name for e in self.given), *self.params]
-        self.wrt = [name for name, want in zip(self.names, wanted[LAYER:]) if want]
+        self.wrt = wanted_of(chunks.fn, chunks.place, wanted)
         self.layer = any(wanted[:LAYER])
         by_rows = [True, False, False, *self.split, *(False for _ in self.params)]
         self.gradients = [
             self._gradient(a, rows) if want else None for a, want, rows in zip(arguments, wanted, by_rows)
         ]
+        if wanted[1]:
+            self.gradients[1] = self._of_weight(weight)
 
     def _gradient(self, argument: Tensor, by_rows: bool) -> Tensor:
         """Room for a gradient: written row by row and rounded, or added up, in float32 at least."""
         if by_rows:
             return torch.empty(argument.shape, dtype=argument.dtype, device=self.hidden.device)
-        kind = torch.float64 if torch.float64 in (argument.dtype, self.chunks.dtype) else torch.float32
-        return torch.zeros(argument.shape, dtype=kind, device=self.hidden.device)
+        return torch.zeros(argument.shape, dtype=self._wide(argument), device=self.hidden.device)
+
+    def _of_weight(self, weight: Tensor) -> Tensor:
+        """Room for the gradient of the weight, which the first chunk writes."""
+        alone = self.chunks.rows >= self.hidden.shape[0] and one_product(weight, self.chunks.dtype)
+        kind = weight.dtype if alone else self._wide(weight)
+        return torch.empty(weight.shape, dtype=kind, device=self.hidden.device)
+
+    def _wide(self, argument: Tensor) -> torch.dtype:
+        """What is added up in."""
+        return torch.float64 if torch.float64 in (argument.dtype, self.chunks.dtype) else torch.float32
 
     def run(self, upstream: Tensor | None) -> tuple[Tensor, list[Tensor | None]]:
         count, rows = self.hidden.shape[0], self.chunks.rows
@@ -88,7 +108,7 @@ class _Walk:
             part = slice(start, min(start + rows, count))
             states = self.hidden[part].to(self.chunks.dtype)
             logits = _product(states, self.weight, self.bias, room[: states.shape[0]])
-            loss, found = self._loss(logits, part, None if upstream is None else upstream[part])
+            loss, found = self._loss(logits, part, upstream)
             total = self._added(total, loss, part)
             if self.layer:
                 self._layer(found[self.logits], states, part)
@@ -112,23 +132,12 @@ class _Walk:
         inputs = [t[part] if split else t for t, split in zip(self.rest, self.split)]
         inputs.insert(chunks.place, logits)
         params = dict(zip(self.params, self.rest[len(self.split) :]))
-        wrt = [self.logits, *self.wrt] if self.layer else self.wrt
+        weights = chunks.weights if upstream is None else upstream
         try:
-            if upstream is None:
-                weights = None if chunks.weights is None else chunks.weights[part]
-                return fn.value_and_grad(
-                    *inputs, wrt=wrt, reduction=chunks.reduction, ignore_index=chunks.ignore_index,
-                    sample_weight=weights, inplace=True, **params,
-                )  # fmt: skip
-            named = {e.name: t.detach() for e, t in zip(fn.spec.inputs, inputs)}
-            named |= {name: p.detach() for name, p in params.items() if isinstance(p, Tensor)}
-            leaves = [named[name].requires_grad_() for name in wrt]
-            with torch.enable_grad():
-                loss = fn(
-                    *(named[e.name] for e in fn.spec.inputs), reduction="none", ignore_index=chunks.ignore_index,
-                    **{name: named.get(name, p) for name, p in params.items()},
-                )  # fmt: skip
-            return loss.detach(), dict(zip(wrt, torch.autograd.grad(loss, leaves, upstream)))
+            return fn.value_and_grad(
+                *inputs, wrt=self.wrt, reduction=chunks.reduction, ignore_index=chunks.ignore_index,
+                sample_weight=None if weights is None else weights[part], inplace=True, **params,
+            )  # fmt: skip
         except IndexError as error:
             raise self._bad_class(error) from None
 
@@ -141,7 +150,7 @@ class _Walk:
             else:
                 hidden[part] = slope @ self.weight
         if weight is not None:
-            _add_product(weight, slope.t(), states)
+            _add_product(weight, slope.t(), states, first=part.start == 0)
         if bias is not None:
             bias += slope.sum(0, dtype=bias.dtype)
 
@@ -168,14 +177,18 @@ def _product(states: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor) -
     return torch.mm(states, weight.t(), out=out) if bias is None else torch.addmm(bias, states, weight.t(), out=out)
 
 
-def _add_product(total: Tensor, a: Tensor, b: Tensor) -> None:
-    """Adds a product to a total that may be wider than its factors, with no product in between."""
+def _add_product(total: Tensor, a: Tensor, b: Tensor, first: bool) -> None:
+    """Adds a product to a total that may be wider than its factors, with no product in between; the first is written
+    over whatever is there."""
     if a.dtype == total.dtype:
-        total.addmm_(a, b)
+        torch.mm(a, b, out=total) if first else total.addmm_(a, b)
     elif total.is_cuda and torch.version.hip is None:
-        torch.addmm(total, a, b, out_dtype=total.dtype, out=total)
+        if first:
+            torch.mm(a, b, out_dtype=total.dtype, out=total)
+        else:
+            torch.addmm(total, a, b, out_dtype=total.dtype, out=total)  # it copies what it adds to, unless that is out
     else:
-        total.addmm_(a.to(total.dtype), b.to(total.dtype))
+        _add_product(total, a.to(total.dtype), b.to(total.dtype), first)
 
 
 class Computed(torch.autograd.Function):
@@ -191,8 +204,9 @@ class Computed(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         kept = torch._C._autograd._get_current_graph_task_keep_graph()
-        with torch.no_grad():  # they are as large as the weight: copied only if the graph will be used again
-            scaled = [g * upstream if kept else g.mul_(upstream) for g in ctx.saved_tensors]
+        kinds = [like[0] for like in ctx.likes if like is not None]
+        with torch.no_grad():
+            scaled = [times(g, upstream, kind, kept) for g, kind in zip(ctx.saved_tensors, kinds)]
         return None, *_handed_out(scaled, ctx.likes)
 
 

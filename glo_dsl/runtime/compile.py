@@ -121,8 +121,11 @@ def _c(loss: Loss) -> Kernel:
 
     load_c(translation_unit(()), double=False)  # fails here, and soon, if there is no compiler
 
-    def prepare(inputs: Sequence[Tensor], wrt: tuple[str, ...], reduction: str, inplace: str | None = None) -> Step:
+    def kernel(inputs: Sequence[Tensor], wrt: tuple[str, ...]) -> CKernel:
         double = any(t.dtype == torch.float64 for v, t in zip(loss.inputs, inputs) if v.type.kind == "real")
-        return variant(wrt, double, apart(inputs)).prepare(inputs, reduction, inplace)
+        return variant(wrt, double, apart(inputs))
 
-    return Kernel(prepare)
+    def prepare(inputs: Sequence[Tensor], wrt: tuple[str, ...], reduction: str, inplace: str | None = None) -> Step:
+        return kernel(inputs, wrt).prepare(inputs, reduction, inplace)
+
+    return Kernel(prepare, overwrites=lambda inputs, wrt, name: kernel(inputs, wrt).overwrites(inputs, name))

@@ -151,6 +151,16 @@ class CompiledLoss:
         named = {n: call.restored(g, p, everything[p]) for n, g, p in zip(wanted, found, call.places)}
         return (loss.reshape(layout.shape) if reduction == "none" else loss), named
 
+    def overwritten(self, rows: Sequence[Tensor], wrt: Sequence[str]) -> str | None:
+        """The input whose memory its gradient takes, with `inplace=True` and gradients by `wrt`; None: there is none.
+        `rows` are inputs of a single batch axis, of which only their layout and dtype count."""
+        if transformed() or any(type(t) not in PLAIN for t in rows):
+            return None
+        wanted = tuple(wrt)
+        given = self._given_up(rows, wanted)
+        kernel = self._kernel(rows[0].device)
+        return given if given is not None and kernel.overwrites(rows, wanted, given) else None
+
     def module(self, learnable: Sequence[str] = (), reduction: str = "mean", ignore_index: int = -100, dim: int = 1,
                inplace: bool = False, **params: float) -> LossModule:  # fmt: skip
         """The loss as a `torch.nn.Module`; parameters named in `learnable` become `nn.Parameter`s."""

@@ -30,12 +30,15 @@ def launched(spec: Spec, launch: Launch, overwrites: Sequence[str] = ()) -> Kern
     """
     constants = Constants()
 
-    def prepare(rows: Sequence[Tensor], wrt: tuple[str, ...], reduction: str, inplace: str | None = None) -> Step:
+    def replaces(rows: Sequence[Tensor], wrt: tuple[str, ...], name: str) -> bool:
         named = {i.name: t for i, t in zip(spec.inputs, rows)}
-        replaced = (inplace,) if inplace in overwrites and inplace in wrt and replaceable(named[inplace]) else ()
+        return name in overwrites and name in wrt and replaceable(named[name])
+
+    def prepare(rows: Sequence[Tensor], wrt: tuple[str, ...], reduction: str, inplace: str | None = None) -> Step:
+        replaced = (inplace,) if inplace is not None and replaces(rows, wrt, inplace) else ()
         return _Launched(spec, launch, constants, rows, wrt, reduction, replaced)
 
-    return Kernel(prepare, rounds=True)
+    return Kernel(prepare, rounds=True, overwrites=replaces)
 
 
 class _Launched:

@@ -1,7 +1,8 @@
-"""`linear`: hidden states times a weight to a loss. Rows are walked in chunks: the whole logits never exist."""
+"""`linear`: hidden states times a weight to a loss. Rows are walked in chunks: the whole logits need not exist."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,18 +11,12 @@ from torch import Tensor
 
 from glo_dsl.errors import GloError, did_you_mean
 from glo_dsl.lang.loss import Loss
-from glo_dsl.runtime.chunks import Chunks, Computed, Recomputed, others
+from glo_dsl.runtime.chunk_rows import rows_at_a_time
+from glo_dsl.runtime.chunks import Chunks, Computed, Recomputed, others, wanted_of
 from glo_dsl.runtime.compile import compile
 from glo_dsl.runtime.contract import CompiledLoss, check_reduction, quotient
 from glo_dsl.runtime.layout import weights_of
 from glo_dsl.runtime.spec import Number
-
-SHARE = 8
-"""What exists of the logits at a time, gradients and copies included, is at most this part of all of them."""
-
-ENOUGH_ON_CPU, ENOUGH_ELSEWHERE = 192, 1024
-"""Rows below which a matrix product mostly waits for memory: every chunk reads the weight, and reads and writes its
-gradient."""
 
 
 def linear(loss: Loss | CompiledLoss, logits: str | None = None) -> LinearLoss:
@@ -72,14 +67,21 @@ class LinearLoss:
     Call it as `fused(hidden, weight, *inputs, linear_bias=None, reduction="mean", ignore_index=-100,
     sample_weight=None, chunk=None, **params)`: hidden is (..., H), weight (C, H) and linear_bias (C,), as
     `torch.nn.Linear` has them; `inputs` are the loss's other inputs in order: (...) per sample, (..., C) per class and
-    (C,) if shared. `chunk` is the number of rows of logits that exist at a time; by default so few that they take an
-    eighth of the memory of all at most, with their gradient, and no more than hidden where that is enough rows for
-    fast matrix products. The rest is as in a call of the loss.
+    (C,) if shared. `chunk` is the number of rows of logits that exist at a time. The rest is as in a call of the loss.
 
     Everything real may require a gradient, parameters included; nothing is computed for what does not. "mean" and
     "sum" compute gradients along with the value and keep nothing else; "none" keeps its arguments and computes the
-    logits again in the backward. The gradient of the weight is added up in float32 (float64 for float64) and rounded
-    once. Under autocast the products are in its dtype.
+    logits again in the backward. Under autocast the products are in its dtype.
+
+    The gradient of the weight is added up in float32 (float64 for float64) and rounded once; what comes from above
+    multiplies it before. For a weight of float32 or wider these sums are the gradient itself. For a narrower one they
+    are a tensor of their own, twice as large as the gradient. Beyond them and the gradients it takes by default at most
+    an eighth of the memory of all logits (on the CPU too, where copies in float32 are counted), and less where few rows
+    are enough for fast matrix products; only logits of a few kilobytes are not cut up.
+
+    In bfloat16 on a GPU sums are not needed where all rows are one chunk: the gradient of the weight is one product,
+    rounded once, which what comes from above multiplies after. So it is by default wherever the logits of all rows
+    take no more memory than the sums and that eighth: for up to about twice as many rows as hidden is wide.
 
     Raises:
         TypeError: an unknown or missing argument. ValueError: shapes, dtypes or devices that do not fit.
@@ -107,22 +109,43 @@ class LinearLoss:
         states = hidden.reshape(-1, hidden.shape[-1])
         weights = None if sample_weight is None else weights_of(sample_weight, hidden.shape[:-1], hidden.device)
         by_row = reduction == "none" or (weights is not None and weights.requires_grad)
-        total = "none" if by_row else "sum"
-        rows = _rows_at_a_time(states, weight, chunk, dtype, total)
-        chunks = Chunks(self.fn, self._place, total, ignore_index, rows, dtype, None if by_row else weights)
+        divisor = self._divisor(states, weight, flat, ignore_index, weights, params) if reduction == "mean" else None
+        within = divisor is not None and not by_row and dtype != torch.float16
+        if divisor is not None and within:
+            weights = _divided(divisor, weights, states.shape[0], dtype)
         tensors = (states, weight, linear_bias, *flat, *numbers)
-        if torch.is_grad_enabled() and any(isinstance(t, Tensor) and t.requires_grad for t in tensors):
-            function = Recomputed if total == "none" else Computed
-            loss: Tensor = function.apply(chunks, *tensors)  # type: ignore[no-untyped-call]
-        else:
-            loss, _ = chunks.run(tensors, [False] * len(tensors))
+        loss = self._walked(tensors, None if by_row else weights, by_row, ignore_index, chunk, dtype)
         if by_row and weights is not None:
             loss = loss * weights
-        if by_row and reduction != "none":
-            loss = loss.sum()
-        if reduction == "mean":
-            return quotient(loss, self._divisor(states, weight, flat, ignore_index, weights, params))
-        return loss.reshape(hidden.shape[:-1]) if reduction == "none" else loss
+        if reduction == "none":
+            return loss.reshape(hidden.shape[:-1])
+        loss = loss.sum() if by_row else loss
+        if divisor is None:
+            return loss
+        return _marked(loss, divisor) if within else quotient(loss, divisor)
+
+    def _walked(
+        self, tensors: Sequence[Any], weights: Tensor | None, by_row: bool, ignore_index: int, chunk: int | None,
+        dtype: torch.dtype,
+    ) -> Tensor:  # fmt: skip
+        """The sum of the losses of all rows, or with `by_row` each of them."""
+        wanted = [torch.is_grad_enabled() and isinstance(t, Tensor) and t.requires_grad for t in tensors]
+        rows = self._rows(tensors, wanted, dtype) if chunk is None else _checked(chunk)
+        total = "none" if by_row else "sum"
+        chunks = Chunks(self.fn, self._place, total, ignore_index, rows, dtype, weights)
+        if not any(wanted):
+            return chunks.run(tensors, wanted)[0]
+        found: Tensor = (Recomputed if by_row else Computed).apply(chunks, *tensors)  # type: ignore[no-untyped-call]
+        return found
+
+    def _rows(self, tensors: Sequence[Any], wanted: Sequence[bool], dtype: torch.dtype) -> int:
+        """How many rows of logits exist at a time, by default."""
+        states, weight, _, *rest = tensors
+        inputs = rest[: len(self._others)]
+        inputs.insert(self._place, states.new_empty((1, weight.shape[0]), dtype=dtype))
+        wrt = wanted_of(self.fn, self._place, wanted)
+        alone = self.fn.overwritten(inputs, wrt) == self.fn.spec.inputs[self._place].name
+        return rows_at_a_time(states, weight, dtype, tensors=1 if alone else 2, learns=wanted[1])
 
     def _flat(self, hidden: Tensor, weight: Tensor, inputs: Sequence[Tensor]) -> list[Tensor]:
         """The other inputs as the rows that go with the hidden states, checked; their kinds the loss checks itself."""
@@ -185,16 +208,26 @@ def _check_layer(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> torch.d
     return hidden.dtype
 
 
-def _rows_at_a_time(states: Tensor, weight: Tensor, chunk: int | None, dtype: torch.dtype, reduction: str) -> int:
-    """How many rows of logits exist at a time."""
-    if chunk is not None:
-        if not isinstance(chunk, int) or chunk < 1:
-            raise ValueError(f"chunk must be a positive number of rows, got {chunk!r}")
-        return chunk
-    on_cpu = states.device.type == "cpu"
-    tensors = 3 if reduction == "none" else 2  # logits, their gradient, and that times what comes from above
-    if on_cpu and dtype.itemsize < torch.float32.itemsize:
-        tensors *= 3  # the kernel computes in float32, on copies
-    like_hidden = states.numel() // max(weight.shape[0], 1)
-    enough = ENOUGH_ON_CPU if on_cpu else ENOUGH_ELSEWHERE
-    return max(1, min(max(like_hidden, enough), states.shape[0] // (SHARE * tensors)))
+def _checked(chunk: int) -> int:
+    if not isinstance(chunk, int) or chunk < 1:
+        raise ValueError(f"chunk must be a positive number of rows, got {chunk!r}")
+    return chunk
+
+
+def _divided(divisor: Tensor, weights: Tensor | None, rows: int, dtype: torch.dtype) -> Tensor:
+    """What makes a sum of rows their mean, as the weight of each: gradients are divided before they are rounded. Where
+    there is nothing to divide by, no row counts."""
+    kind = torch.float64 if dtype == torch.float64 else torch.float32
+    known = divisor.detach().to(kind)
+    inverse = torch.where(known == 0, 0.0, 1.0 / torch.where(known == 0, 1.0, known))
+    return inverse.expand(rows) if weights is None else weights * inverse
+
+
+def _marked(mean: Tensor, divisor: Tensor) -> Tensor:
+    """A mean that has been divided already: NaN where there was nothing to divide by, and with a gradient by what it
+    was divided by; that of the mean itself stays exactly what comes from above."""
+    nothing = divisor == 0
+    if divisor.requires_grad:
+        some = torch.where(nothing, 1.0, divisor)
+        mean = mean * (some.detach() / some)
+    return torch.where(nothing, math.nan, mean)

@@ -73,10 +73,12 @@ class Kernel:
         prepare: (inputs, wrt, reduction, inplace) -> a step for gradients by `wrt`, for inputs of these shapes, strides
             and dtypes. It may leave the gradient of the input `inplace` in the memory of that input.
         rounds: gradients of inputs per sample have the input's dtype; otherwise that of the computation.
+        overwrites: (inputs, wrt, name) -> whether, for such inputs, it leaves the gradient of the input `name` there.
     """
 
     prepare: Callable[[Sequence[Tensor], tuple[str, ...], str, str | None], Step]
     rounds: bool = False
+    overwrites: Callable[[Sequence[Tensor], tuple[str, ...], str], bool] = lambda inputs, wrt, name: False
 
 
 PerRow = Callable[[tuple[Tensor, ...], Tensor, int], Tensor]

@@ -217,11 +217,14 @@ def test_long_rows_are_streamed(build: Build) -> None:
     """The kernel is chosen by the class count alone, and a streaming one takes any."""
     module = build(program_of(loss_of("loss f(z: real[C]) = sum(z)")))
     assert module._tile("any", 0)[1]["BLOCK"] == module._tile("any", 1)[1]["BLOCK"] == 1
-    assert module._tile("any", 16384) == (module.f_kernel, {"ROWS": 1, "BLOCK": 16384, "num_warps": 16, "maxnreg": 128})
-    for classes in (16385, 262144, 2**30):
+    assert not module._tile("any", 0)[1]["FULL"]
+    full = {"ROWS": 1, "BLOCK": 8192, "FULL": True, "num_warps": 8}
+    assert module._tile("any", 8192) == (module.f_kernel, full)
+    assert module._tile("any", 8000) == (module.f_kernel, {**full, "FULL": False})
+    for classes, block in ((8193, 2048), (16384, 2048), (16385, 4096), (65536, 4096), (65537, 16384), (2**30, 16384)):
         kernel, tile = module._tile("any", classes)
         assert kernel is module.f_stream_kernel
-        assert tile == {"ROWS": 1, "BLOCK": 8192, "num_warps": 16, "maxnreg": 128}
+        assert (tile["ROWS"], tile["BLOCK"], tile["FULL"]) == (1, block, classes % block == 0)
 
 
 @pytest.mark.parametrize("build", ["resident"], indirect=True)

@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import glo_dsl as glo
+from glo_dsl.runtime import chunk_rows, chunks
 from glo_dsl.runtime.contract import CompiledLoss
 
 Make = Callable[[str, str], CompiledLoss]
@@ -98,6 +99,45 @@ def test_a_parameter_learns_on_top_of_a_frozen_layer(make: Make, monkeypatch: py
     assert watched.products == 3 and asked == {"gamma"}
 
 
+@pytest.fixture
+def on_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks as on a GPU: one of all rows, where that takes no more memory than sums of the weight's gradient."""
+    monkeypatch.setattr(chunk_rows, "one_product", lambda weight, dtype: weight.dtype == dtype == torch.bfloat16)
+    monkeypatch.setattr(chunks, "one_product", chunk_rows.one_product)
+
+
+def test_one_chunk_of_all_rows_has_no_sums(on_gpu: None, make: Make) -> None:
+    hidden, weight, t = layer(40, 16, 30, torch.bfloat16)
+    for rows, dtype in ((40, torch.bfloat16), (39, torch.float32)):
+        walk = chunks.Chunks(make("cross_entropy", "c"), 0, "sum", -100, rows, torch.bfloat16)
+        _, gradients = walk.run((hidden, weight, None, t), (True, True, False, False))
+        assert gradients[1] is not None and gradients[1].dtype == dtype
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("factor", [1.0, 3.0])
+def test_one_chunk_of_all_rows_is_as_exact_as_the_whole_logits(
+    factor: float, reduction: str, on_gpu: None, make: Make
+) -> None:
+    hidden, weight, t = layer(60, 200, 30, torch.bfloat16)
+    fn = make("focal", "torch")
+
+    def slopes(step: Callable[[Tensor, Tensor], Tensor], kind: torch.dtype) -> tuple[Tensor, ...]:
+        h, w = (a.detach().to(kind).requires_grad_() for a in (hidden, weight))
+        loss = step(h, w)
+        return torch.autograd.grad(loss, [h, w], torch.full_like(loss, factor))
+
+    def whole(h: Tensor, w: Tensor) -> Tensor:
+        return fn(F.linear(h, w), t, reduction=reduction)
+
+    with Watched() as watched:
+        mine = slopes(lambda h, w: glo.linear(fn)(h, w, t, reduction=reduction), torch.bfloat16)
+    assert watched.products == (4 if reduction == "none" else 3)
+    for found, theirs, truth in zip(mine, slopes(whole, torch.bfloat16), slopes(whole, torch.float64)):
+        rounded_twice = factor != 1 and reduction != "none"
+        assert (found - truth).abs().max() <= (3 if rounded_twice else 1) * (theirs - truth).abs().max()
+
+
 # Backward
 
 
@@ -155,6 +195,14 @@ def test_small_parts_of_a_gradient_are_not_lost() -> None:
     glo.linear(total)(hidden, weight, linear_bias=bias, reduction="sum", chunk=1).backward()
     assert weight.grad is not None and weight.grad.dtype == torch.bfloat16 and bool((weight.grad == 1024).all())
     assert bias.grad is not None and bias.grad.dtype == torch.bfloat16 and bool((bias.grad == 1024).all())
+
+
+def test_a_mean_in_float16_is_divided_where_it_has_the_exponents() -> None:
+    """A slope of 1e-4 over 4096 rows is nothing in float16; added up first it is 1e-4."""
+    small = glo.compile(glo.loads("loss small(z: real[C]) = 0.0001 * sum(z)")["small"], "torch")
+    hidden, weight = torch.ones(4096, 3, dtype=torch.float16), torch.zeros(2, 3, dtype=torch.float16)
+    glo.linear(small)(hidden, weight.requires_grad_()).backward()
+    torch.testing.assert_close(weight.grad, torch.full_like(weight, 1e-4), rtol=2e-3, atol=0)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

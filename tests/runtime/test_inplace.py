@@ -14,6 +14,8 @@ from glo_dsl.passes.pipeline import whole_program
 TARGETS = ["c", "triton", "torch"]
 LOSSES = ["cross_entropy", "focal", "brier", "taylor3"]
 
+TWO = glo.loads("loss two(q: real[C], p: real[C], t: class[C]) = sum((q - p) ^ 2) - log_softmax(p)[t]")["two"]
+
 
 def batch(shape: tuple[int, ...] = (7, 33), dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
     g = torch.Generator().manual_seed(0)
@@ -59,6 +61,23 @@ def test_where_it_cannot_be_the_gradient_is_a_tensor_of_its_own(target: str) -> 
     half = z.bfloat16()
     _, found = fn.value_and_grad(half, t, inplace=True)
     assert (found["z"].data_ptr() == half.data_ptr()) == (target == "triton")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("name", ["cross_entropy", "distillation", "two"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
+def test_what_a_loss_says_of_it_is_true(name: str, target: str, dtype: torch.dtype) -> None:
+    fn, (z, t) = glo.compile(TWO if name == "two" else glo.zoo[name], target), batch(dtype=dtype)
+    inputs = [t.clamp(min=0) if e.kind == "class" else torch.softmax(z + n, -1) for n, e in enumerate(fn.spec.inputs)]
+    given = next(n for n, e in enumerate(fn.spec.inputs) if e.kind == "real")
+    for wrt in ([], *([e.name] for e in fn.spec.inputs if e.kind == "real" and e.rows)):
+        mine = [i.clone() for i in inputs]
+        said = fn.overwritten([i[:1].clone() for i in mine], wrt)
+        _, found = fn.value_and_grad(*mine, wrt=wrt, inplace=True)
+        taken = [e.name for e, i in zip(fn.spec.inputs, mine)
+                 if e.name in found and found[e.name].data_ptr() == i.data_ptr()]  # fmt: skip
+        assert taken == ([] if said is None else [said])
+        assert said in (None, fn.spec.inputs[given].name)
 
 
 def test_an_input_that_another_one_shares_is_left_alone() -> None:
