@@ -56,10 +56,14 @@ def recomputing(program: Program) -> Plan:
     return Plan(home, {step.out: step for phase in program.phases for step in phase.row}, {})
 
 
-def live_values(program: Program) -> int:
-    """How many values per class a pass that keeps nothing holds at once, at most: its sums, and what is still used."""
+def live_values(program: Program, sums: bool = True) -> int:
+    """How many values per class a pass that keeps nothing holds at once, at most: its sums, and what is still used.
+
+    `sums`: lane by lane, as where a row is walked; on chip they are sums of a lane at once.
+    """
     plan = recomputing(program)
-    return max((_live(plan, phase, n) for n, phase in enumerate(program.phases) if phase.passes), default=0)
+    passes = [(n, phase) for n, phase in enumerate(program.phases) if phase.passes]
+    return max((_live(plan, phase, n) - (not sums) * len(phase.reductions) for n, phase in passes), default=0)
 
 
 def _live(plan: Plan, phase: Phase, number: int) -> int:

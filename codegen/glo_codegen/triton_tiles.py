@@ -6,23 +6,22 @@ a machine may take its place there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from glo_codegen.plan import holds_much, live_values
 from glo_codegen.program import Program
 from glo_codegen.text import Lines
 
-EACH, COSTLY_EACH = 32, 16
-"""Values per class that a lane holds of a row on chip, as measured on an H200; the second where an operator holds many
-within itself. Few lanes with much to do hide each other's waits better than many with little."""
+MUCH, MORE, MOST = 9, 10, 12
+"""Values per class that are alive at once on chip: from which on a lane gets fewer of them."""
 
 LONGEST = 8192
 """Classes of a row on chip at most. A longer one is walked: it would take so much of a core that nothing is computed
 while it is loaded."""
 
-LIGHT = 6
-"""Values per class that are alive at once in a walk at most, for it to have large blocks."""
+LIGHT, MEDIUM, HEAVY = 6, 10, 20
+"""Values per class that are alive at once in a walk at most, for its blocks to be large; more take smaller ones."""
 
 WARP = 32
 """Lanes of a warp."""
@@ -33,8 +32,8 @@ REGISTERS = 90
 LANES = 512
 """Those of 16 warps."""
 
-PACKED = 1024
-"""Values of a program that holds several short rows."""
+PACKED = 512
+"""Values of a program that holds several short rows, of one warp."""
 
 ACROSS = 32
 """Rows of a program at least where rows, not classes, lie side by side: less would leave memory lines half used."""
@@ -79,19 +78,36 @@ def sizes(program: Program) -> tuple[int, int]:
 
 
 def each_of(program: Program) -> int:
-    """How many values per class a lane holds of a row on chip."""
-    return COSTLY_EACH if holds_much(program) else EACH
+    """How many values per class a lane holds of a row on chip, as measured on an H200: few lanes with much to do hide
+    each other's waits better than many with little, as long as nothing is spilled."""
+    alive = live_values(program, sums=False)
+    if holds_much(program):
+        return 16 if alive <= MORE else 8
+    return 32 if alive <= MOST else 16
 
 
 def tiles(program: Program) -> tuple[Tile, ...]:
     """The table of a loss with classes, from short rows to those of any length."""
-    each, light = WARP * each_of(program), live_values(program.walked or program) <= LIGHT
-    table = [Tile(PACKED, PACKED // each)]
-    while table[-1].values < LONGEST:
-        table.append(Tile(2 * table[-1].values, 2 * table[-1].warps))
-    # Of long rows few may be under way, for all of these have to stay in the cache until they are read again.
-    middle = (Tile(2048, 8, streams=True, classes=16384), Tile(4096 if light else 2048, 8, streams=True, classes=65536))
-    return *table, *middle, Tile(16384, 32, streams=True) if light else Tile(8192, 16, streams=True)
+    each = each_of(program)
+    roomy = each == 32 and live_values(program, sums=False) <= MUCH
+    table = [Tile(PACKED, 1 if roomy else 2)]
+    while table[-1].values < min(LONGEST, LANES * each):
+        table.append(Tile(2 * table[-1].values, max(2 * table[-1].values // (WARP * each), 1)))
+    walked = program.walked or program
+    return *table, *_walks(live_values(walked), holds_much(walked))
+
+
+def _walks(live: int, much: bool) -> Iterator[Tile]:
+    """How rows are walked. Of long ones few may be under way: all have to stay in the cache until they are read again,
+    and so each is given more of a core."""
+    usual = Tile(2048 if live <= HEAVY else 1024, 8, streams=True)
+    if live <= MEDIUM and not much:
+        yield replace(usual, classes=16384 if live <= LIGHT else 65536)
+        if live <= LIGHT:
+            yield Tile(4096, 8, streams=True, classes=65536)
+        yield Tile(8192, 16, streams=True)
+    else:
+        yield usual
 
 
 def add_tiles(tables: Mapping[str, Sequence[Tile]], kernel: str, stream: str, lines: Lines) -> None:

@@ -61,7 +61,9 @@ def triton_counts(program: Program, name: str) -> Counter[str]:
     shared = {i.name for i in program.inputs if not i.per_sample}
     body = emit_triton(program).split(f"def {name}(")[1].split("\n\n\n")[0]
     loads = [name for name in re.findall(r"tl\.load\(at_(\w+) \+ col\b", body) if name not in shared]
-    stores = re.findall(r"tl\.store\((grad_\w+)_ptr \+ destination", body)
+    # The blocks that are full and what is left of the row are one pass; a row that is not usable is filled instead.
+    loads += [load[0] for load in re.findall(r"\n +at = at_(\w+) \+ col\b.*\n +now_", body) if load[0] not in shared]
+    stores = re.findall(r"tl\.store\((grad_\w+)_ptr \+ destination, gradient, mask=mask & usable\b", body)
     return Counter([*loads, *stores])
 
 
