@@ -71,7 +71,7 @@ class Group:
         gradients = {n: self._each(found[name], 1 + self._per_class(name)) for n, name in wrt.items()}
         if reduction == "none":
             return self._each(loss, 1), gradients
-        return self._each(summed(loss, scale if mean else None), 0), gradients
+        return self._each(summed(loss, scale if mean else None, start), 0), gradients
 
     def _of(self, everyones: Tensor) -> Tensor:
         """The parts of its members; all of them, if there are no others."""

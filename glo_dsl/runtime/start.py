@@ -53,8 +53,11 @@ class Startable:
 
         Nobody looks at the arguments: a pointer that is none of the device's ends the process.
         """
-        if not is_usual(self.kernel) or self.index != current_device():
+        if not is_usual(self.kernel):
             return False
+        if self.index != current_device():
+            with torch.cuda.device(self.index):
+                return self.again(programs, passed)
         stream = stream_of(self.index)
         try:
             self.run(programs, 1, 1, stream, self.function, self.metadata, None, None, None, *passed, *self.fixed)

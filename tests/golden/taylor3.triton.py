@@ -22,7 +22,7 @@ def taylor3_kernel(
     grad_th6_ptr, grad_th7_ptr,
     out_row_stride, out_class_stride,
     ignore_index, rows, classes,
-    ROWS: tl.constexpr, BLOCK: tl.constexpr, ALIGNED: tl.constexpr = False,
+    ROWS: tl.constexpr, BLOCK: tl.constexpr, ALIGNED: tl.constexpr = False, COUNTS: tl.constexpr = False,
 ):  # fmt: skip
     """Loss and gradients, times scale; a gradient whose pointer is None costs nothing."""
     if ALIGNED:  # the compiler sees: a vector of adjacent rows is all within the plane, and is loaded as one
@@ -34,7 +34,18 @@ def taylor3_kernel(
     col = tl.arange(0, BLOCK)[None, :]
     col_mask = col < classes
     mask = row_mask & col_mask
-    scale = tl.load(scale_ptr + plane * scale_plane_stride)
+    if COUNTS:
+        counting = tl.zeros([1024], tl.float32)
+        for begin in range(0, rows, 1024):
+            each = begin + tl.arange(0, 1024).to(tl.int64)
+            counted = each < rows
+            place = in_t_ptr + plane * in_t_plane_stride + each * in_t_row_stride
+            counted = counted & (tl.load(place, mask=counted, other=0).to(tl.int64) != ignore_index)
+            counting += tl.where(counted, 1.0, 0.0)
+        scale = tl.div_rn(1.0, tl.sum(counting, 0))
+        tl.store(scale_ptr + plane * scale_plane_stride, scale, mask=tl.program_id(0) % parts == 0)
+    else:
+        scale = tl.load(scale_ptr + plane * scale_plane_stride)
     n_classes = tl.cast(classes, tl.float32)
     p_th0 = tl.load(params_ptr + plane * params_plane_stride + 0)
     p_th1 = tl.load(params_ptr + plane * params_plane_stride + 1)
@@ -203,7 +214,7 @@ def taylor3_stream_kernel(
     grad_th6_ptr, grad_th7_ptr,
     out_row_stride, out_class_stride,
     ignore_index, rows, classes,
-    ROWS: tl.constexpr, BLOCK: tl.constexpr, ALIGNED: tl.constexpr = False,
+    ROWS: tl.constexpr, BLOCK: tl.constexpr, ALIGNED: tl.constexpr = False, COUNTS: tl.constexpr = False,
 ):  # fmt: skip
     """Loss and gradients, times scale; a gradient whose pointer is None costs nothing."""
     if ALIGNED:  # the compiler sees: a vector of adjacent rows is all within the plane, and is loaded as one
@@ -212,7 +223,18 @@ def taylor3_stream_kernel(
     plane = (tl.program_id(0) // parts).to(tl.int64)
     row = (tl.program_id(0) % parts).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
     row_mask = row < rows
-    scale = tl.load(scale_ptr + plane * scale_plane_stride)
+    if COUNTS:
+        counting = tl.zeros([1024], tl.float32)
+        for begin in range(0, rows, 1024):
+            each = begin + tl.arange(0, 1024).to(tl.int64)
+            counted = each < rows
+            place = in_t_ptr + plane * in_t_plane_stride + each * in_t_row_stride
+            counted = counted & (tl.load(place, mask=counted, other=0).to(tl.int64) != ignore_index)
+            counting += tl.where(counted, 1.0, 0.0)
+        scale = tl.div_rn(1.0, tl.sum(counting, 0))
+        tl.store(scale_ptr + plane * scale_plane_stride, scale, mask=tl.program_id(0) % parts == 0)
+    else:
+        scale = tl.load(scale_ptr + plane * scale_plane_stride)
     n_classes = tl.cast(classes, tl.float32)
     p_th0 = tl.load(params_ptr + plane * params_plane_stride + 0)
     p_th1 = tl.load(params_ptr + plane * params_plane_stride + 1)
@@ -542,14 +564,23 @@ def _tile(arch, classes, rows=1, across=False):
 INPLACE = ('z',)
 
 
-def _room(planes, rows, classes, across, dtype, device):
-    """Room for a gradient [planes, rows, classes], in memory with the rows side by side if `across`."""
+def _room(batch, classes, across, dtype, device):
+    """Room for a gradient, [*batch, classes], in memory with the rows side by side if `across`."""
     if across:
+        planes, rows = batch
         return torch.empty((planes, classes, rows), dtype=dtype, device=device).transpose(1, 2)
-    return torch.empty((planes, rows, classes), dtype=dtype, device=device)
+    return torch.empty((*batch, classes), dtype=dtype, device=device)
 
 
-def launch(inputs, params, wrt, scale, ignore_index=-100, weight=None, inplace=()):
+def _start(kernel, programs, values, sizes):
+    """Starts a kernel on the device of the first value."""
+    with torch.cuda.device_of(values[0]):
+        kernel[(programs,)](*values, **sizes)
+
+
+def launch(
+    inputs, params, wrt, scale, ignore_index=-100, weight=None, inplace=(), start=_start, counts=False
+):  # fmt: skip
     """Loss per row, float32 [rows], and a dict of the gradients named in `wrt`, each times `scale`.
 
     inputs: z [rows, classes], t [rows]; any strides.
@@ -564,42 +595,46 @@ def launch(inputs, params, wrt, scale, ignore_index=-100, weight=None, inplace=(
     A gradient is laid out like its input and has its dtype. What all rows share, a parameter above all, gets
     one float32 term per row, for the caller to sum. Gradients of inputs named in `inplace`, some of INPLACE,
     take their memory, which has to be laid out like a gradient and to be no other input's.
+
+    start: what starts the kernel: a function of it, the number of programs, its arguments, and its sizes by name.
+    counts: scale is not given but found, and stored where it is: 1 over the rows of a plane that count.
     """
     in_z, in_t = inputs
-    planes = [t.shape[0] for t, axes in ((in_z, 3), (in_t, 2), (params, 2),) if t.dim() == axes]
-    flat, planes = not planes, planes[0] if planes else 1
+    flat = in_z.dim() == 2 and in_t.dim() == 1 and params.dim() == 1
+    planes = 1 if flat else [t.shape[0] for t, axes in ((in_z, 3), (in_t, 2), (params, 2),) if t.dim() == axes][0]
     rows = in_z.shape[-2]
     device = in_z.device
     classes = in_z.shape[-1]
     across = not flat and in_z.stride(-1) > in_z.stride(-2)
     out_row_stride, out_class_stride = (1, rows) if across else (classes, 1)
-    loss = torch.empty((planes, rows), dtype=torch.float32, device=device)
+    batch = (rows,) if flat else (planes, rows)
+    loss = torch.empty(batch, dtype=torch.float32, device=device)
     if "z" in inplace:
-        grad_z = in_z[None] if flat else in_z
+        grad_z = in_z
     else:
-        grad_z = _room(planes, rows, classes, across, dtype=in_z.dtype, device=device) if "z" in wrt else None
-    grad_th0 = torch.empty((planes, rows), dtype=torch.float32, device=device) if "th0" in wrt else None
-    grad_th1 = torch.empty((planes, rows), dtype=torch.float32, device=device) if "th1" in wrt else None
-    grad_th2 = torch.empty((planes, rows), dtype=torch.float32, device=device) if "th2" in wrt else None
-    grad_th3 = torch.empty((planes, rows), dtype=torch.float32, device=device) if "th3" in wrt else None
-    grad_th4 = torch.empty((planes, rows), dtype=torch.float32, device=device) if "th4" in wrt else None
-    grad_th5 = torch.empty((planes, rows), dtype=torch.float32, device=device) if "th5" in wrt else None
-    grad_th6 = torch.empty((planes, rows), dtype=torch.float32, device=device) if "th6" in wrt else None
-    grad_th7 = torch.empty((planes, rows), dtype=torch.float32, device=device) if "th7" in wrt else None
+        grad_z = _room(batch, classes, across, dtype=in_z.dtype, device=device) if "z" in wrt else None
+    grad_th0 = torch.empty(batch, dtype=torch.float32, device=device) if "th0" in wrt else None
+    grad_th1 = torch.empty(batch, dtype=torch.float32, device=device) if "th1" in wrt else None
+    grad_th2 = torch.empty(batch, dtype=torch.float32, device=device) if "th2" in wrt else None
+    grad_th3 = torch.empty(batch, dtype=torch.float32, device=device) if "th3" in wrt else None
+    grad_th4 = torch.empty(batch, dtype=torch.float32, device=device) if "th4" in wrt else None
+    grad_th5 = torch.empty(batch, dtype=torch.float32, device=device) if "th5" in wrt else None
+    grad_th6 = torch.empty(batch, dtype=torch.float32, device=device) if "th6" in wrt else None
+    grad_th7 = torch.empty(batch, dtype=torch.float32, device=device) if "th7" in wrt else None
     kernel, tile = _tile(_arch(device), classes, rows if across else 1, across)
     if rows > 0 and planes > 0:
-        with torch.cuda.device_of(loss):
-            kernel[(planes * triton.cdiv(rows, tile["ROWS"]),)](
-                in_z, in_z.stride(0) if in_z.dim() > 2 else 0, in_z.stride(-2), in_z.stride(-1),
-                in_t, in_t.stride(0) if in_t.dim() > 1 else 0, in_t.stride(-1),
-                params, params.stride(0) if params.dim() > 1 else 0,
-                scale, 1 if scale.numel() > 1 else 0,
-                weight, loss,
-                grad_z, grad_th0, grad_th1, grad_th2, grad_th3, grad_th4, grad_th5, grad_th6, grad_th7,
-                out_row_stride, out_class_stride,
-                ignore_index, rows, classes,
-                **tile, ALIGNED=across and rows % 16 == 0,
-            )
+        programs = planes * -(-rows // tile["ROWS"])
+        values = (
+            in_z, 0 if flat or in_z.dim() == 2 else in_z.stride(0), in_z.stride(-2), in_z.stride(-1),
+            in_t, 0 if flat or in_t.dim() == 1 else in_t.stride(0), in_t.stride(-1),
+            params, 0 if flat or params.dim() == 1 else params.stride(0),
+            scale, 1 if scale.numel() > 1 else 0,
+            weight, loss,
+            grad_z, grad_th0, grad_th1, grad_th2, grad_th3, grad_th4, grad_th5, grad_th6, grad_th7,
+            out_row_stride, out_class_stride,
+            ignore_index, rows, classes,
+        )
+        start(kernel, programs, values, {**tile, "ALIGNED": across and rows % 16 == 0, "COUNTS": counts})
     grads = {
         "z": grad_z,
         "th0": grad_th0,
@@ -611,6 +646,4 @@ def launch(inputs, params, wrt, scale, ignore_index=-100, weight=None, inplace=(
         "th6": grad_th6,
         "th7": grad_th7,
     }
-    if flat:
-        return loss[0], {name: grads[name][0] for name in wrt}
     return loss, {name: grads[name] for name in wrt}
