@@ -37,12 +37,14 @@ class Startable:
     Attributes:
         kernel: its source, which keeps its id as long as it is held here; by that it is found.
         index: of its device.
+        compiled: what Triton handed back; the device forgets the kernel with it.
         run: its launcher, which takes `function` and `metadata` before the arguments.
         fixed: the last arguments, which are compiled in.
     """
 
     kernel: Any
     index: int
+    compiled: Any
     run: Any
     function: Any
     metadata: Any
@@ -142,7 +144,9 @@ def _remembered(
     fixed = tuple([sizes[name] if name in sizes else defaults[name].default for name in kernel.arg_names[count:]])
     if len(_startable) >= STARTABLE:
         _startable.clear()
-    found = _startable[kind] = Startable(kernel, index, run, compiled.function, compiled.packed_metadata, fixed)
+    found = _startable[kind] = Startable(
+        kernel, index, compiled, run, compiled.function, compiled.packed_metadata, fixed
+    )
     return found
 
 

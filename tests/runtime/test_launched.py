@@ -11,6 +11,7 @@ import torch
 import glo_dsl as glo
 from glo_dsl.runtime import launched, planes, repeated, totals
 from glo_dsl.runtime.contract import CompiledLoss
+from glo_dsl.runtime.spec import Constants
 
 TEXT = "loss two(z: real[C], t: class[C], u: class[C]) = -log_softmax(z)[t] - log_softmax(z)[u] / 2"
 
@@ -79,3 +80,14 @@ def test_members_of_a_bundle_count_for_themselves(started: list[str], rows: int)
         found = glo.bundle([loss] * 3, "triton").value_and_grad(z, targets, gamma=gamma)
         assert started == ["total_kernel"] * (rows > 8) + ["focal_kernel", "total_kernel"]
         torch.testing.assert_close(found, plain.value_and_grad(z, targets, gamma=gamma))
+
+
+def test_a_constant_that_a_graph_reads_is_kept_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    constants, device, value = Constants(), torch.device("cuda"), torch.ones(1)
+    key = (1.0,), device, torch.float32
+    for capturing in (False, True):
+        constants._kept[key] = value
+        monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda capturing=capturing: capturing)
+        assert constants.vector(*key) is value
+        constants._kept.clear()
+        assert list(constants._recorded) == [key] * capturing
