@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-Value = Tensor | int | None
+Argument = Tensor | int | None
 """An argument of a kernel: memory, a number, or nothing."""
 
 NARROW = 2**31 - 1
@@ -69,7 +69,7 @@ class Startable:
         return True
 
 
-def start(kernel: Any, programs: int, values: Sequence[Value], sizes: Mapping[str, int]) -> Startable | None:
+def start(kernel: Any, programs: int, values: Sequence[Argument], sizes: Mapping[str, int]) -> Startable | None:
     """`kernel[(programs,)](*values, **sizes)` on the device of the first value, a tensor.
 
     The first call with values of some kind goes through Triton, which finds out the kind, compiles, and hands back what
@@ -113,7 +113,7 @@ def _kind(value: int | None) -> int | None:
     return 2 if value == 1 else int(value % 16 == 0)
 
 
-def by_triton(kernel: Any, programs: int, values: Sequence[Value], sizes: Mapping[str, int]) -> Any:
+def by_triton(kernel: Any, programs: int, values: Sequence[Argument], sizes: Mapping[str, int]) -> Any:
     """The usual way; what Triton compiled, if it did."""
     with torch.cuda.device_of(values[0]):  # type: ignore[no-untyped-call]
         return kernel[(programs,)](*values, **sizes)
