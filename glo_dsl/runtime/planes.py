@@ -86,7 +86,8 @@ class Group:
             return self._of(divisors).reciprocal()
         targets = [t for t, i in zip(parts, self.spec.inputs) if i.kind == "class"]
         alone = [t[0] if mine else t for t, mine in zip(parts, own)]
-        return mean_scale(CONSTANTS, targets, self.spec.batch(alone), ignore_index, parts[0].device)
+        batch, classes = self.spec.batch(alone), self.spec.classes(alone)
+        return mean_scale(CONSTANTS, targets, batch, classes, ignore_index, parts[0].device)
 
     def _per_class(self, name: str) -> bool:
         return any(i.name == name and i.rows for i in self.spec.inputs)

@@ -9,6 +9,7 @@ from torch import Tensor
 from glo_codegen.triton import emit_triton
 from glo_codegen.triton_count import LANES
 from glo_codegen.triton_switch import emit_switch
+from glo_codegen.triton_tiles import Tile, tiles
 from glo_dsl.passes.pipeline import whole_program
 from glo_dsl.runtime.load_module import load_module
 from tests.codegen.launching import IGNORED, loss_of
@@ -77,3 +78,17 @@ def test_another_way_to_start() -> None:
     ((kernel, programs, values, sizes),) = seen
     assert kernel is module.one_kernel and programs == 1 and sizes["COUNTS"] is False
     assert isinstance(values, tuple) and values[0] is inputs[0]
+
+
+def test_a_cluster_does_not_count() -> None:
+    program = whole_program(loss_of(ONE))
+    cluster = (Tile(1024, 4, 2), Tile(1024, 4, streams=True))
+    module = load_module(emit_triton(program, {"any": tiles(program), "cuda:90": cluster}))
+    module._arch = lambda device: "cuda:90"
+    seen: list[dict[str, int]] = []
+    inputs = torch.zeros(2, 3), torch.zeros(2).long()
+    for counts in (False, True):
+        module.launch(
+            inputs, torch.zeros(0), (), torch.ones(1), counts=counts, start=lambda *given: seen.append(given[3])
+        )
+    assert ["num_ctas" in sizes for sizes in seen] == [True, False]

@@ -403,6 +403,8 @@ def launch(
     grad_c2 = torch.empty(batch, dtype=torch.float32, device=device) if "c2" in wrt else None
     grad_c3 = torch.empty(batch, dtype=torch.float32, device=device) if "c3" in wrt else None
     kernel, tile = _tile(_arch(device), classes, rows if across else 1, across)
+    if counts and "num_ctas" in tile:  # a cluster of blocks cannot count; this table has none
+        kernel, tile = _tile("any", classes, rows if across else 1, across)
     if rows > 0 and planes > 0:
         programs = planes * -(-rows // tile["ROWS"])
         values = (

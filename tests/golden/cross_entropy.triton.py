@@ -279,6 +279,8 @@ def launch(
     else:
         grad_z = _room(batch, classes, across, dtype=in_z.dtype, device=device) if "z" in wrt else None
     kernel, tile = _tile(_arch(device), classes, rows if across else 1, across)
+    if counts and "num_ctas" in tile:  # a cluster of blocks cannot count; this table has none
+        kernel, tile = _tile("any", classes, rows if across else 1, across)
     if rows > 0 and planes > 0:
         programs = planes * -(-rows // tile["ROWS"])
         values = (

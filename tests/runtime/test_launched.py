@@ -50,6 +50,16 @@ def test_a_mean_of_few_rows_is_two_launches(started: list[str], rows: int, befor
     torch.testing.assert_close(found, plain.value_and_grad(z, *classes), equal_nan=True)
 
 
+def test_long_rows_are_counted_before(started: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launched, "SHORT", 5)
+    for classes, before in ((5, 0), (6, 1)):
+        mine, plain = both(TEXT)
+        inputs = torch.randn(4, classes), torch.tensor([0, 1, -100, 2]), torch.tensor([0, -100, -100, 4])
+        started.clear()
+        torch.testing.assert_close(mine.value_and_grad(*inputs), plain.value_and_grad(*inputs))
+        assert started == ["total_kernel"] * before + ["two_kernel", "total_kernel"]
+
+
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 def test_without_classes_there_is_nothing_to_count(started: list[str], reduction: str) -> None:
     mine, plain = both("loss mse(p: real, y: real) = (p - y) ^ 2")
