@@ -30,10 +30,8 @@ def scale_lines(program: Program) -> Iterator[str]:
     yield "        counted = each < rows"
     for entry in program.class_inputs:
         name = f"in_{entry.name}"
-        yield f"        each_class = {name}_ptr + plane * {name}_plane_stride + each * {name}_row_stride"
-        yield (
-            "        counted = counted & (tl.load(each_class, mask=each < rows, other=0).to(tl.int64) != ignore_index)"
-        )
+        yield f"        place = {name}_ptr + plane * {name}_plane_stride + each * {name}_row_stride"
+        yield "        counted = counted & (tl.load(place, mask=counted, other=0).to(tl.int64) != ignore_index)"
     yield "        counting += tl.where(counted, 1.0, 0.0)"
     yield "    scale = tl.div_rn(1.0, tl.sum(counting, 0))"
     yield "    tl.store(scale_ptr + plane * scale_plane_stride, scale, mask=tl.program_id(0) % parts == 0)"

@@ -27,6 +27,9 @@ class Argument:
     value: str
 
 
+ANY = "any"
+"""The table of tiles for architectures without one of their own."""
+
 START_DOC = (
     "start: what starts the kernel: a function of it, the number of programs, its arguments, and its sizes by name.",
 )
@@ -234,6 +237,9 @@ def _call(program: Program, lines: Lines) -> None:
         else f"{kernel_name(program)}, TILE"
     )
     lines.add(f"kernel, tile = {choice}")
+    if tiled(program) and program.class_inputs:
+        lines.add('if counts and "num_ctas" in tile:  # a cluster of blocks cannot count; this table has none')
+        lines.add("    kernel, tile = " + choice.replace("_arch(device)", f'"{ANY}"'))
     aligned = f"{'across and ' * tiled(program)}rows % 16 == 0"
     sizes = {"ALIGNED": aligned} | ({"COUNTS": "counts"} if program.class_inputs else {})
     add_call("kernel", "ROWS" if tiled(program) else "BLOCK", arguments(program), sizes, lines)

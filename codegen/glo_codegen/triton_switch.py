@@ -115,8 +115,8 @@ def _kernel(union: Program, programs: Sequence[Program], lines: Lines) -> None:
     with lines.block(f"def {kernel_name(union)}("):
         for group in switch_arguments(union):
             lines.add(*wrapped(argument.name for argument in group))
-        fixed = [f"{name}: tl.constexpr = False" for name in constants(union)]
-        lines.add(*wrapped([*(f"{size}: tl.constexpr" for size in sizes), *fixed]))
+        lines.add(*wrapped(f"{size}: tl.constexpr" for size in sizes))
+        lines.add(*(f"{name}: tl.constexpr = False," for name in constants(union)))
     with lines.block("):  # fmt: skip"):
         lines.add('"""The loss of each plane and its gradients, times scale."""')
         lines.add(f"which = tl.load(which_ptr + tl.program_id(0) // tl.cdiv(rows, {sizes[0]}))")

@@ -226,7 +226,10 @@ class CompiledLoss:
         self, inputs: Sequence[Tensor], wrt: tuple[str, ...], reduction: str, dim: int, inplace: bool = False
     ) -> Call:
         """What all calls with such tensors have in common, from the last of them if there was one."""
-        if transformed() or any(type(t) not in PLAIN for t in inputs):
+        traced = transformed()
+        for tensor in inputs:
+            traced = traced or type(tensor) not in PLAIN
+        if traced:
             layout, step = layout_of(self.spec, inputs, dim), self._operator(wrt, reduction)
             return Call(self.spec, layout, wrt, step, self._differentiably(wrt, reduction), reduction)
         given = self._given_up(inputs, wrt) if inplace else None

@@ -19,6 +19,10 @@ from glo_dsl.runtime.totals import CHUNK, one_over_counted, summed
 COUNTED = 1024
 """Rows that every program of a kernel counts for itself: for so few that costs less than one more launch."""
 
+SHORT = 4096
+"""Classes of such rows: of longer ones the work hides another launch, and a cluster of blocks may do it, which cannot
+count."""
+
 IGNORED = 16
 """Values of `ignore_index` for which a step keeps its launches."""
 
@@ -50,6 +54,7 @@ class _Launched:
     ) -> None:  # fmt: skip
         self._launch, self._constants, self._device, self._batch = launch, constants, rows[0].device, spec.batch(rows)
         self._wrt, self._reduction, self._replaced = wrt, reduction, replaced
+        self._classes = spec.classes(rows)
         self._targets = [n for n, i in enumerate(spec.inputs) if i.kind == "class"]
         few = len(self._batch) == 1 and self._batch[0] <= CHUNK
         self._repeats = few and not replaced and len(set(wrt)) == len(wrt)
@@ -77,7 +82,7 @@ class _Launched:
             return divisor.to(torch.float32).reciprocal()
         one = len(self._batch) == 1
         targets = [inputs[n] if one else inputs[n].reshape(-1) for n in self._targets]
-        return mean_scale(self._constants, targets, self._batch, ignore_index, self._device)
+        return mean_scale(self._constants, targets, self._batch, self._classes, ignore_index, self._device)
 
     def _anew(
         self, inputs: Sequence[Tensor], vector: Tensor, scale: Tensor | None, ignore_index: int, weights: Tensor | None
@@ -106,8 +111,9 @@ class _Launched:
 
 
 def mean_scale(
-    constants: Constants, targets: Sequence[Tensor], batch: Sequence[int], ignore_index: int, device: torch.device
-) -> Tensor | None:
+    constants: Constants, targets: Sequence[Tensor], batch: Sequence[int], classes: int, ignore_index: int,
+    device: torch.device,
+) -> Tensor | None:  # fmt: skip
     """1 over the rows that count, of a batch or of each of its planes; None where the launch of the loss finds it.
 
     Args:
@@ -117,7 +123,7 @@ def mean_scale(
     if not targets:
         rows = math.prod(batch)
         return constants.vector((1.0 / rows if rows else math.nan,), device, torch.float32)
-    if len(batch) == 1 and 0 < batch[0] <= COUNTED:
+    if len(batch) == 1 and 0 < batch[0] <= COUNTED and classes <= SHORT:
         return None
     if len(targets) == 1:
         return one_over_counted(targets[0], ignore_index)

@@ -71,7 +71,7 @@ class Group:
         gradients = {n: self._each(found[name], 1 + self._per_class(name)) for n, name in wrt.items()}
         if reduction == "none":
             return self._each(loss, 1), gradients
-        return self._each(summed(loss, scale if mean else None), 0), gradients
+        return self._each(summed(loss, scale if mean else None, start), 0), gradients
 
     def _of(self, everyones: Tensor) -> Tensor:
         """The parts of its members; all of them, if there are no others."""
@@ -86,7 +86,8 @@ class Group:
             return self._of(divisors).reciprocal()
         targets = [t for t, i in zip(parts, self.spec.inputs) if i.kind == "class"]
         alone = [t[0] if mine else t for t, mine in zip(parts, own)]
-        return mean_scale(CONSTANTS, targets, self.spec.batch(alone), ignore_index, parts[0].device)
+        batch, classes = self.spec.batch(alone), self.spec.classes(alone)
+        return mean_scale(CONSTANTS, targets, batch, classes, ignore_index, parts[0].device)
 
     def _per_class(self, name: str) -> bool:
         return any(i.name == name and i.rows for i in self.spec.inputs)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from glo_dsl.runtime.start import Startable, Value, start
+from glo_dsl.runtime.start import Argument, Startable, start
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,9 @@ class Recorder:
     """Starts kernels, and knows how the last one was started."""
 
     def __init__(self) -> None:
-        self._last: tuple[Startable | None, int, Sequence[Value]] = None, 0, ()
+        self._last: tuple[Startable | None, int, Sequence[Argument]] = None, 0, ()
 
-    def __call__(self, kernel: Any, programs: int, values: Sequence[Value], sizes: Mapping[str, int]) -> None:
+    def __call__(self, kernel: Any, programs: int, values: Sequence[Argument], sizes: Mapping[str, int]) -> None:
         self._last = start(kernel, programs, values, sizes), programs, values
 
     def again(self, tensors: Sequence[Tensor]) -> Again | None:

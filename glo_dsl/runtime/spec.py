@@ -50,6 +50,10 @@ class Spec:
         """The axes of rows of inputs as a kernel takes them."""
         return next(tuple(t.shape[:-1] if i.rows else t.shape) for i, t in zip(self.inputs, inputs) if not i.shared)
 
+    def classes(self, inputs: Sequence[Tensor]) -> int:
+        """How many classes they have; 0 without a class axis."""
+        return next((t.shape[-1] for i, t in zip(self.inputs, inputs) if i.rows), 0)
+
 
 Step = Callable[
     [Sequence[Tensor], Sequence[Number], int, Tensor | None, Tensor | None], tuple[Tensor, tuple[Tensor, ...]]
@@ -182,7 +186,7 @@ def all_count(targets: Sequence[Tensor], ignore_index: int) -> Tensor:
 
 def _refuse_bad_classes(spec: Spec, inputs: Sequence[Tensor], ignore_index: int) -> None:
     valid = counts(spec, inputs, ignore_index)
-    classes = next((t.shape[-1] for i, t in zip(spec.inputs, inputs) if i.rows), 0)
+    classes = spec.classes(inputs)
     for entry, tensor in zip(spec.inputs, inputs):
         if entry.kind == "class" and valid is not None:
             bad = valid & ((tensor < 0) | (tensor >= classes))

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-Value = Tensor | int | None
+Argument = Tensor | int | None
 """An argument of a kernel: memory, a number, or nothing."""
 
 NARROW = 2**31 - 1
@@ -37,12 +37,14 @@ class Startable:
     Attributes:
         kernel: its source, which keeps its id as long as it is held here; by that it is found.
         index: of its device.
+        compiled: what Triton handed back; the device forgets the kernel with it.
         run: its launcher, which takes `function` and `metadata` before the arguments.
         fixed: the last arguments, which are compiled in.
     """
 
     kernel: Any
     index: int
+    compiled: Any
     run: Any
     function: Any
     metadata: Any
@@ -53,8 +55,11 @@ class Startable:
 
         Nobody looks at the arguments: a pointer that is none of the device's ends the process.
         """
-        if not is_usual(self.kernel) or self.index != current_device():
+        if not is_usual(self.kernel):
             return False
+        if self.index != current_device():
+            with torch.cuda.device(self.index):
+                return self.again(programs, passed)
         stream = stream_of(self.index)
         try:
             self.run(programs, 1, 1, stream, self.function, self.metadata, None, None, None, *passed, *self.fixed)
@@ -64,7 +69,7 @@ class Startable:
         return True
 
 
-def start(kernel: Any, programs: int, values: Sequence[Value], sizes: Mapping[str, int]) -> Startable | None:
+def start(kernel: Any, programs: int, values: Sequence[Argument], sizes: Mapping[str, int]) -> Startable | None:
     """`kernel[(programs,)](*values, **sizes)` on the device of the first value, a tensor.
 
     The first call with values of some kind goes through Triton, which finds out the kind, compiles, and hands back what
@@ -108,7 +113,7 @@ def _kind(value: int | None) -> int | None:
     return 2 if value == 1 else int(value % 16 == 0)
 
 
-def by_triton(kernel: Any, programs: int, values: Sequence[Value], sizes: Mapping[str, int]) -> Any:
+def by_triton(kernel: Any, programs: int, values: Sequence[Argument], sizes: Mapping[str, int]) -> Any:
     """The usual way; what Triton compiled, if it did."""
     with torch.cuda.device_of(values[0]):  # type: ignore[no-untyped-call]
         return kernel[(programs,)](*values, **sizes)
@@ -139,7 +144,9 @@ def _remembered(
     fixed = tuple([sizes[name] if name in sizes else defaults[name].default for name in kernel.arg_names[count:]])
     if len(_startable) >= STARTABLE:
         _startable.clear()
-    found = _startable[kind] = Startable(kernel, index, run, compiled.function, compiled.packed_metadata, fixed)
+    found = _startable[kind] = Startable(
+        kernel, index, compiled, run, compiled.function, compiled.packed_metadata, fixed
+    )
     return found
 
 

@@ -57,7 +57,15 @@ TILE = {"BLOCK": 1024, "num_warps": 4}
 INPLACE = ()
 
 
-def launch(inputs, params, wrt, scale, ignore_index=-100, weight=None, inplace=()):
+def _start(kernel, programs, values, sizes):
+    """Starts a kernel on the device of the first value."""
+    with torch.cuda.device_of(values[0]):
+        kernel[(programs,)](*values, **sizes)
+
+
+def launch(
+    inputs, params, wrt, scale, ignore_index=-100, weight=None, inplace=(), start=_start
+):  # fmt: skip
     """Loss per row, float32 [rows], and a dict of the gradients named in `wrt`, each times `scale`.
 
     inputs: p [rows], y [rows]; any strides.
@@ -72,31 +80,32 @@ def launch(inputs, params, wrt, scale, ignore_index=-100, weight=None, inplace=(
     A gradient is laid out like its input and has its dtype. What all rows share, a parameter above all, gets
     one float32 term per row, for the caller to sum. Gradients of inputs named in `inplace`, some of INPLACE,
     take their memory, which has to be laid out like a gradient and to be no other input's.
+
+    start: what starts the kernel: a function of it, the number of programs, its arguments, and its sizes by name.
     """
     in_p, in_y = inputs
-    planes = [t.shape[0] for t, axes in ((in_p, 2), (in_y, 2),) if t.dim() == axes]
-    flat, planes = not planes, planes[0] if planes else 1
+    flat = in_p.dim() == 1 and in_y.dim() == 1
+    planes = 1 if flat else [t.shape[0] for t, axes in ((in_p, 2), (in_y, 2),) if t.dim() == axes][0]
     rows = in_p.shape[-1]
     device = in_p.device
-    loss = torch.empty((planes, rows), dtype=torch.float32, device=device)
-    grad_p = torch.empty((planes, rows), dtype=in_p.dtype, device=device) if "p" in wrt else None
-    grad_y = torch.empty((planes, rows), dtype=in_y.dtype, device=device) if "y" in wrt else None
+    batch = (rows,) if flat else (planes, rows)
+    loss = torch.empty(batch, dtype=torch.float32, device=device)
+    grad_p = torch.empty(batch, dtype=in_p.dtype, device=device) if "p" in wrt else None
+    grad_y = torch.empty(batch, dtype=in_y.dtype, device=device) if "y" in wrt else None
     kernel, tile = mse_kernel, TILE
     if rows > 0 and planes > 0:
-        with torch.cuda.device_of(loss):
-            kernel[(planes * triton.cdiv(rows, tile["BLOCK"]),)](
-                in_p, in_p.stride(0) if in_p.dim() > 1 else 0, in_p.stride(-1),
-                in_y, in_y.stride(0) if in_y.dim() > 1 else 0, in_y.stride(-1),
-                scale, 1 if scale.numel() > 1 else 0,
-                weight, loss,
-                grad_p, grad_y,
-                rows,
-                **tile, ALIGNED=rows % 16 == 0,
-            )
+        programs = planes * -(-rows // tile["BLOCK"])
+        values = (
+            in_p, 0 if flat or in_p.dim() == 1 else in_p.stride(0), in_p.stride(-1),
+            in_y, 0 if flat or in_y.dim() == 1 else in_y.stride(0), in_y.stride(-1),
+            scale, 1 if scale.numel() > 1 else 0,
+            weight, loss,
+            grad_p, grad_y,
+            rows,
+        )
+        start(kernel, programs, values, {**tile, "ALIGNED": rows % 16 == 0})
     grads = {
         "p": grad_p,
         "y": grad_y,
     }
-    if flat:
-        return loss[0], {name: grads[name][0] for name in wrt}
     return loss, {name: grads[name] for name in wrt}

@@ -14,7 +14,7 @@ from glo_dsl.runtime import repeated
 from glo_dsl.runtime.contract import CompiledLoss
 from glo_dsl.runtime.repeated import Recorder
 from glo_dsl.runtime.spec import Number
-from glo_dsl.runtime.start import Value, start
+from glo_dsl.runtime.start import Argument, start
 
 
 class Started:
@@ -22,7 +22,7 @@ class Started:
 
     usual = True
 
-    def __init__(self, log: list[str], kernel: Any, values: Sequence[Value], sizes: dict[str, int]) -> None:
+    def __init__(self, log: list[str], kernel: Any, values: Sequence[Argument], sizes: dict[str, int]) -> None:
         self._log, self._kernel, self._values, self._sizes = log, kernel, values, sizes
 
     def again(self, programs: int, passed: Sequence[int | None]) -> bool:
@@ -52,7 +52,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The kernels that were started again."""
     seen: list[str] = []
 
-    def recorded(kernel: Any, programs: int, values: Sequence[Value], sizes: dict[str, int]) -> Started:
+    def recorded(kernel: Any, programs: int, values: Sequence[Argument], sizes: dict[str, int]) -> Started:
         start(kernel, programs, values, sizes)
         return Started(seen, kernel, values, sizes)
 

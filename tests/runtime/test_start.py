@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -107,12 +108,22 @@ def test_another_kernel_or_device_is_compiled(kernel: Kernel, monkeypatch: pytes
     start(kernel, 1, values, SIZES)
     start(other, 1, values, SIZES)
     monkeypatch.setattr(starting, "device_index", lambda tensor: 1)
-    monkeypatch.setattr(starting, "current_device", lambda: 1)
     start(kernel, 1, values, SIZES)
-    assert len(kernel.compiled) == 2 and len(other.compiled) == 1
-    monkeypatch.setattr(starting, "current_device", lambda: 0)
+    assert len(kernel.compiled) == 2 and len(other.compiled) == 1 and not kernel.again
+    current = [0]
+
+    @contextmanager
+    def device(index: int) -> Iterator[None]:
+        current.append(index)
+        yield
+        current.pop()
+
+    monkeypatch.setattr(torch.cuda, "device", device)
+    monkeypatch.setattr(starting, "current_device", lambda: current[-1])
+    monkeypatch.setattr(starting, "stream_of", lambda index: 1000 + current[-1])
     start(kernel, 1, values, SIZES)
-    assert len(kernel.compiled) == 3 and not kernel.again
+    assert len(kernel.compiled) == 2 and current == [0]
+    assert [call[3] for call in kernel.again] == [1001]
 
 
 def _hook(*_: object) -> None: ...

@@ -85,7 +85,7 @@ def test_a_tile_that_is_wrong_or_does_not_run_is_never_taken(monkeypatch: pytest
         first = next(iter(measured.values()), (Tile(1, 1),))[0]
         if first == Tile(2048, 4):
             return text.replace("tl.store(loss_ptr + sample,", "tl.store(loss_ptr + sample, 2 *", 1)
-        return text.replace("planes * triton.cdiv", "no_such_name * triton.cdiv") if first == Tile(2048, 16) else text
+        return text.replace("programs = planes", "programs = no_such_name") if first == Tile(2048, 16) else text
 
     monkeypatch.setattr(tune, "emit_triton", bad)
     table, trials = tuned(lambda tile: 1.0)
