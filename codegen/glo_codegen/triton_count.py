@@ -12,9 +12,12 @@ LANES = 1024
 
 
 def constants(program: Program) -> list[str]:
-    """What a kernel knows when it is compiled, besides the sizes of its tile: whether the classes fill all blocks,
-    whether rows side by side are loaded as vectors, and whether it counts."""
-    return ["FULL"] * tiled(program) + ["ALIGNED"] + ["COUNTS"] * bool(program.class_inputs)
+    """What a kernel knows when it is compiled, besides the sizes of its tile.
+
+    FULL: the classes fill all blocks. EVEN, SHIFT: rows lie one after the other, and begin at multiples of 8 or
+    anywhere. ALIGNED: rows side by side are loaded as vectors. COUNTS: it finds the scale.
+    """
+    return ["FULL", "EVEN", "SHIFT"] * tiled(program) + ["ALIGNED"] + ["COUNTS"] * bool(program.class_inputs)
 
 
 def scale_lines(program: Program) -> Iterator[str]:

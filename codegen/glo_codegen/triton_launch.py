@@ -180,6 +180,9 @@ def _order(program: Program, lines: Lines) -> None:
         row = _row_input(program)
         lies = f"not flat and in_{row.name}.stride(-1) > in_{row.name}.stride(-2)" if row.per_sample else "False"
         lines.add(f"across = {lies}")
+        rows = [f"in_{i.name}" for i in program.inputs if i.rate == Rate.CLASS and i.per_sample]
+        held = "t.is_contiguous() and (flat or t.dim() > 2)"
+        lines.add(f"dense = not across and all({held} for t in ({', '.join(rows)},))" if rows else "dense = False")
     if _writes_rows(program):
         lines.add("out_row_stride, out_class_stride = (1, rows) if across else (classes, 1)")
 
@@ -232,7 +235,7 @@ def add_room(program: Program, lines: Lines) -> None:
 
 def _call(program: Program, lines: Lines) -> None:
     choice = (
-        "_tile(_arch(device), classes, rows if across else 1, across)"
+        "_tile(_arch(device), classes, rows if across else 1, across, dense)"
         if tiled(program)
         else f"{kernel_name(program)}, TILE"
     )

@@ -1,7 +1,7 @@
 """What the Triton kernels of all families have in common: how a row begins, steps, stores, and results are spelled.
 
 A user's name never stands alone in the text: inputs are `in_NAME`, parameters `p_NAME`, gradients `grad_NAME`,
-class indices `index_NAME`, first elements `at_NAME`, each with at most one of the endings `_ptr`,
+class indices `index_NAME`, first elements `at_NAME` and `line_NAME`, each with at most one of the endings `_ptr`,
 `_plane_stride`, `_row_stride`, `_class_stride`, none of which is the end of another. So no two can meet, and none meets
 a name of ours: those have no such prefix.
 """
@@ -74,6 +74,8 @@ def add_start(program: Program, lines: Lines, streams: bool = False) -> None:
 def _place(program: Program, lines: Lines) -> None:
     """Which rows of which plane a program holds. Offsets have 64 bits: logits may be more than 2^31."""
     height = "ROWS" if tiled(program) else "BLOCK"
+    if tiled(program):
+        lines.add("if EVEN:  # the compiler sees: a row is vectors of 8", "    classes = classes // 8 * 8")
     lines.add(
         "if ALIGNED:  # the compiler sees: a vector of adjacent rows is all within the plane, and is loaded as one",
         "    rows = rows // 16 * 16",
@@ -127,11 +129,19 @@ def _weights(lines: Lines) -> None:
 
 
 def _origins(program: Program, lines: Lines) -> None:
-    """Where the rows of each input begin."""
+    """Where the rows of each input begin; of those per class once more, so that the compiler sees vectors if it can."""
     lines.add("")
+    rows = [i.name for i in program.inputs if i.rate == Rate.CLASS and i.per_sample]
+    if rows:
+        lines.add(
+            "origin = (plane * rows + row) * classes",
+            "if SHIFT:  # the compiler sees: vectors begin here",
+            "    origin = origin // 8 * 8",
+        )
     for entry in program.inputs:
         step = f" + row * in_{entry.name}_row_stride" if entry.per_sample else ""
         lines.add(f"at_{entry.name} = in_{entry.name}_ptr + plane * in_{entry.name}_plane_stride{step}")
+    lines.add(*(f"line_{name} = in_{name}_ptr + origin if EVEN or SHIFT else at_{name}" for name in rows))
 
 
 def title(program: Program, number: int) -> str:
@@ -157,10 +167,12 @@ def converted(program: Program, load: Load) -> str:
     return " != 0" if program.input(load.input).kind == "bool" else ".to(tl.float32)"
 
 
-def address(entry: Input, at: str | None = None) -> str:
-    """Where an input is at the columns `at`, or at those of the tile."""
+def address(entry: Input, at: str | None = None, lane: str = "col") -> str:
+    """Where an input is at class `at`, or at the classes of a tile: at the lanes of its row."""
     if entry.rate != Rate.CLASS:
         return f"at_{entry.name}"
+    if at is None and entry.per_sample:
+        return f"line_{entry.name} + {lane}.to(tl.int64) * in_{entry.name}_class_stride"
     return f"at_{entry.name} + {at or 'col'}.to(tl.int64) * in_{entry.name}_class_stride"
 
 
@@ -253,10 +265,13 @@ def add_products(program: Program, phase: Phase, lines: Lines) -> None:
     lines.add(*(f"{p.out} = {operand(p.value)} * {SCALE}" for p in products))
 
 
-def add_stores(program: Program, phase: Phase, lines: Lines, hint: str = "") -> None:
-    """What a phase writes at the columns `col` of its rows."""
+def add_stores(program: Program, phase: Phase, lines: Lines, lane: str = "col", hint: str = "") -> None:
+    """What a phase writes at the lanes of its rows."""
     if phase.stores:
-        lines.add("destination = plane * rows * classes + row * out_row_stride + col.to(tl.int64) * out_class_stride")
+        line = "plane * rows * classes + row * out_row_stride"
+        dense = any(i.rate == Rate.CLASS and i.per_sample for i in program.inputs)
+        lines.add(f"line = origin if EVEN or SHIFT else {line}" if dense else f"line = {line}")
+        lines.add(f"destination = line + {lane}.to(tl.int64) * out_class_stride")
     for store in scaled(program, phase)[1]:
         with lines.block(f"if {store.output}_ptr is not None:"):
             lines.add(*(spelled(program, step) for step in store.steps.values()))

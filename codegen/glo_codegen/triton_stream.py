@@ -39,6 +39,16 @@ LANES, LARGEST = "lanes_", "largest_"
 PART = 8
 """Lanes with a maximum in common: as many as a thread loads at once where numbers have 16 bits."""
 
+BOUNDS = (
+    "# Lane 0 is where vectors begin, `shift` lanes before the row if it begins between them.",
+    "shift = (tl.program_id(0).to(tl.int64) * classes % 8).to(tl.int32) if SHIFT else 0",
+    "first = BLOCK if SHIFT else 0",
+    "last = tl.maximum((shift + classes) // BLOCK * BLOCK, first)",
+    "final = last - first - 2 * BLOCK",
+)
+"""Where the blocks that are full begin and end, and until where there are two more after one. With SHIFT a program
+holds one row, and all lie one after the other."""
+
 NOW, NEXT, AHEAD = "now_", "next_", "ahead_"
 """Before the name of what is loaded: as it is in memory, for this block, for the next, and for the one after."""
 
@@ -55,7 +65,7 @@ def add_streaming(program: Program, lines: Lines) -> None:
     plan = recomputing(program)
     with kernel(program, stream_name(program), lines):
         add_start(program, lines, streams=True)
-        lines.add("whole = classes // BLOCK * BLOCK")
+        lines.add(*BOUNDS)
         if any(r.follow for phase in program.phases for r in phase.reductions):
             lines.add(f"PART: tl.constexpr = min({PART}, BLOCK)")
         for number, phase in enumerate(program.phases):
@@ -84,7 +94,8 @@ def _pass(program: Program, plan: Plan, phase: Phase, number: int, lines: Lines)
     for r in body.others:
         lines.add(f"{LANES}{r.out} = tl.full([ROWS, BLOCK], {IDENTITY[r.op.name]}, tl.float32)")
     add_products(program, phase, lines)
-    for part in (_rest, _blocks) if body.backwards else (_blocks, _rest):
+    parts_of_row = (_head, _blocks, _rest)
+    for part in reversed(parts_of_row) if body.backwards else parts_of_row:
         part(body, lines)
     for r in body.maxima:
         _meet(r, body.following(r), lines)
@@ -128,7 +139,7 @@ class _Body:
         lines.add(*(self._spelled(name) for name in self._needed))
         for r in self.others:
             lines.add(f"{LANES}{r.out} = {COMBINE[r.op.name].format(_so_far(r), masked(r))}")
-        add_stores(self.program, self._phase, lines, FIRST)
+        add_stores(self.program, self._phase, lines, "lane", FIRST)
 
     def _spelled(self, name: str) -> str:
         step = self._plan.step[name]
@@ -136,12 +147,13 @@ class _Body:
             return f"{name} = {NOW}{name}{converted(self.program, step)}"
         return spelled(self.program, step)
 
-    def add_loads(self, name: str, column: str, mask: str, lines: Lines) -> None:
-        """Asks for the inputs at the columns, under `name` and their own."""
+    def add_loads(self, name: str, lane: str, mask: str, lines: Lines) -> None:
+        """Asks for the inputs at the lanes, under `name` and their own."""
         for load, again in self.loads.items():
             entry = self.program.input(load.input)
             masks = f"{mask} & row_mask" if entry.per_sample else mask
-            lines.add(f"at = {address(entry, column)}")
+            at = address(entry, lane=lane) if entry.per_sample else address(entry, f"({lane} - shift)")
+            lines.add(f"at = {at}")
             lines.add(f"{name}{load.out} = tl.load(at, mask={masks}, other=0{LAST if again else FIRST})")
 
     def add_moves(self, to: str, name: str, lines: Lines) -> None:
@@ -155,31 +167,42 @@ def _read_after(program: Program, plan: Plan, load: Load, number: int) -> bool:
     return any(isinstance(step, Load) and step.input == load.input for step in later)
 
 
+def _head(body: _Body, lines: Lines) -> None:
+    """The first block of a row that begins where no vector does."""
+    with lines.block("if SHIFT:"):
+        _masked(body, "0", "(col >= 0) & (col < classes)", lines)
+
+
 def _blocks(body: _Body, lines: Lines) -> None:
     """The blocks that are full. Two are under way while one is computed: an assembler that asks for the next one late,
     when there are registers for it, asks early enough for the one after."""
-    first, start, after = "0", "done", "+"
+    begin, start, after = "first", "first + done", "+"
     if body.backwards:
-        first, start, after = "whole - BLOCK", "whole - BLOCK - done", "-"
-    lines.add(f"col = {first} + tl.arange(0, BLOCK)[None, :]")
-    body.add_loads(NEXT, "col", "(whole > 0)", lines)
-    body.add_loads(AHEAD, f"(col {after} BLOCK)", "(whole > BLOCK)", lines)
-    with lines.block("for done in range(0, whole, BLOCK):"):
-        lines.add(f"col = {start} + tl.arange(0, BLOCK)[None, :]", f"col_mask = {EVERY}", "mask = row_mask & col_mask")
+        begin, start, after = "last - BLOCK", "last - BLOCK - done", "-"
+    lines.add(f"lane = {begin} + tl.arange(0, BLOCK)[None, :]")
+    body.add_loads(NEXT, "lane", "(first < last)", lines)
+    body.add_loads(AHEAD, f"(lane {after} BLOCK)", "(first + BLOCK < last)", lines)
+    with lines.block("for done in range(0, last - first, BLOCK):"):
+        lines.add(f"lane = {start} + tl.arange(0, BLOCK)[None, :]", "col = lane - shift")
+        lines.add(f"col_mask = {EVERY}", "mask = row_mask & col_mask")
         body.add_moves(NOW, NEXT, lines)
         body.add_moves(NEXT, AHEAD, lines)
-        body.add_loads(AHEAD, f"(col {after} 2 * BLOCK)", "(done + 2 * BLOCK < whole)", lines)
+        body.add_loads(AHEAD, f"(lane {after} 2 * BLOCK)", "(done < final)", lines)
         body.add(lines)
 
 
 def _rest(body: _Body, lines: Lines) -> None:
     """What is left of the row, less than a block."""
     with lines.block("if not FULL:"):
-        lines.add(
-            "col = whole + tl.arange(0, BLOCK)[None, :]", "col_mask = col < classes", "mask = row_mask & col_mask"
-        )
-        body.add_loads(NOW, "col", "col_mask", lines)
-        body.add(lines)
+        _masked(body, "last", "col < classes", lines)
+
+
+def _masked(body: _Body, begin: str, mask: str, lines: Lines) -> None:
+    """A block that is not full."""
+    lines.add(f"lane = {begin} + tl.arange(0, BLOCK)[None, :]", "col = lane - shift")
+    lines.add(f"col_mask = {mask}", "mask = row_mask & col_mask")
+    body.add_loads(NOW, "lane", "col_mask", lines)
+    body.add(lines)
 
 
 def _grow(maximum: Reduce, followers: list[Reduce], lines: Lines) -> None:

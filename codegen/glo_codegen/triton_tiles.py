@@ -125,12 +125,12 @@ def add_tiles(tables: Mapping[str, Sequence[Tile]], kernel: str, stream: str, li
             'return "cuda:{}{}".format(*torch.cuda.get_device_capability(device))',
         )
     lines.add("", "", "@lru_cache(1024)")
-    with lines.block("def _tile(arch, classes, rows=1, across=False):"):
+    with lines.block("def _tile(arch, classes, rows=1, across=False, dense=False):"):
         lines.add(
             '"""The kernel for rows of that many classes, what a program of it holds, and how it is launched.',
             "",
             "That is one whole row, or as many short ones as there is room for; of a long one a block. `across`:",
-            "`rows` rows lie side by side in memory, not their classes.",
+            "`rows` rows lie side by side in memory, not their classes; `dense`: rows lie one after the other.",
             '"""',
             "block = triton.next_power_of_2(max(classes, 1))",
             f"least = min({ACROSS}, triton.next_power_of_2(max(rows, 1))) if across else 1",
@@ -143,8 +143,11 @@ def add_tiles(tables: Mapping[str, Sequence[Tile]], kernel: str, stream: str, li
             "    height = min(height, triton.next_power_of_2(max(rows, 1)))",
             "# AMD's warps have 64 lanes, and the registers of NVIDIA's mean nothing to it.",
             f'how = {{"num_warps": max(how["num_warps"] // 2, 1)}} if arch == "{HIP}" else how',
+            "shift = dense and classes % 8 > 0 and longest > most and height == 1",
+            "block = block // 2 if shift else block  # the blocks at both ends of a row need more registers",
             "full = classes > 0 and classes % block == 0",
-            'return kernel, {"ROWS": height, "BLOCK": block, "FULL": full, **how}',
+            'lies = {"FULL": full, "EVEN": dense and classes % 8 == 0, "SHIFT": shift}',
+            'return kernel, {"ROWS": height, "BLOCK": block, **lies, **how}',
         )
 
 

@@ -24,11 +24,12 @@ def quiet() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(params=["resident", "streaming"])
+@pytest.fixture(params=["resident", "streaming", "shifting"])
 def build(tmp_path: Path, request: pytest.FixtureRequest) -> Build:
     """Loads the module of a program from a file, for Triton reads the source of its functions back.
 
-    Every check is made of both kernel families; the streaming one walks even short rows in several blocks.
+    Every check is made of both kernel families; the streaming one walks even short rows in several blocks, and once
+    more in such that hold vectors, which begin where rows do not.
     """
     number = itertools.count()
 
@@ -39,10 +40,10 @@ def build(tmp_path: Path, request: pytest.FixtureRequest) -> Build:
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        if request.param == "streaming":
+        if request.param != "resident":
             if not tiled(program):
                 pytest.skip("without a class axis there is nothing to stream")
-            streaming(module, program)
+            streaming(module, program, shifts=request.param == "shifting")
         return module
 
     return load

@@ -57,12 +57,19 @@ def run(
     return found
 
 
-def streaming(module: ModuleType, program: Program, block: int = 4) -> ModuleType:
-    """The module, which from now on takes the streaming kernel for rows of any length, with several blocks in each."""
+def streaming(module: ModuleType, program: Program, block: int = 4, shifts: bool = False) -> ModuleType:
+    """The module, which from now on takes the streaming kernel for rows of any length, with several blocks in each.
+
+    `shifts`: blocks hold vectors, which begin where rows do not.
+    """
     kernel = getattr(module, stream_name(program))
 
-    def tile(arch: str, classes: int, rows: int = 1, across: bool = False) -> tuple[object, dict[str, int]]:
-        return kernel, {"ROWS": 2, "BLOCK": block if classes < 100 else 256, "num_warps": 4}
+    def tile(
+        arch: str, classes: int, rows: int = 1, across: bool = False, dense: bool = False
+    ) -> tuple[object, dict[str, int]]:
+        size = (2 * block if shifts else block) if classes < 100 else 256
+        lies = {"SHIFT": dense and classes % 8 > 0, "EVEN": dense and classes % 8 == 0} if shifts else {}
+        return kernel, {"ROWS": 1 if shifts else 2, "BLOCK": size, "num_warps": 4, **lies}
 
     module._tile = tile  # type: ignore[attr-defined]
     return module

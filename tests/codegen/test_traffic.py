@@ -60,11 +60,11 @@ def triton_counts(program: Program, name: str) -> Counter[str]:
     """What a kernel loads column by column and stores; a shared row is not counted."""
     shared = {i.name for i in program.inputs if not i.per_sample}
     body = emit_triton(program).split(f"def {name}(")[1].split("\n\n\n")[0]
-    loads = [name for name in re.findall(r"tl\.load\(at_(\w+) \+ col\b", body) if name not in shared]
-    # The blocks that are full and what is left of the row are one pass; a row that is not usable is filled instead.
-    loads += [load[0] for load in re.findall(r"\n +at = at_(\w+) \+ col\b.*\n +now_", body) if load[0] not in shared]
+    loads = re.findall(r"tl\.load\(line_(\w+) \+ col\b", body) + re.findall(r"at = line_(\w+) \+ \(lane . 2", body)
+    # A row that is not usable is filled, by another store; the first, the full and the last blocks are one pass.
     stores = re.findall(r"tl\.store\((grad_\w+)_ptr \+ destination, gradient, mask=mask & usable\b", body)
-    return Counter([*loads, *stores])
+    written = {out: count // (3 if "_stream_" in name else 1) for out, count in Counter(stores).items()}
+    return Counter(name for name in loads if name not in shared) + Counter(written)
 
 
 def c_counts(program: Program) -> Counter[str]:

@@ -218,13 +218,17 @@ def test_long_rows_are_streamed(build: Build) -> None:
     module = build(program_of(loss_of("loss f(z: real[C]) = sum(z)")))
     assert module._tile("any", 0)[1]["BLOCK"] == module._tile("any", 1)[1]["BLOCK"] == 1
     assert not module._tile("any", 0)[1]["FULL"]
-    full = {"ROWS": 1, "BLOCK": 8192, "FULL": True, "num_warps": 8}
+    full = {"ROWS": 1, "BLOCK": 8192, "FULL": True, "EVEN": False, "SHIFT": False, "num_warps": 8}
     assert module._tile("any", 8192) == (module.f_kernel, full)
     assert module._tile("any", 8000) == (module.f_kernel, {**full, "FULL": False})
     for classes, block in ((8193, 2048), (16384, 2048), (16385, 4096), (65536, 4096), (65537, 8192), (2**30, 8192)):
         kernel, tile = module._tile("any", classes)
         assert kernel is module.f_stream_kernel
         assert (tile["ROWS"], tile["BLOCK"], tile["FULL"]) == (1, block, classes % block == 0)
+        assert not tile["EVEN"] and not tile["SHIFT"]
+        tile = module._tile("any", classes, dense=True)[1]
+        assert (tile["EVEN"], tile["SHIFT"]) == (classes % 8 == 0, classes % 8 > 0)
+    assert not module._tile("any", 1001, dense=True)[1]["SHIFT"]  # a row on chip begins where it begins
 
 
 @pytest.mark.parametrize("build", ["resident"], indirect=True)
