@@ -15,6 +15,7 @@ from glo_dsl.runtime.planes import TOGETHER
 from on_gpu.cases import measured
 from on_gpu.judge import Outcome, Truth
 from on_gpu.setting import Result, Results, Setting
+from on_gpu.steps import replay
 from on_gpu.timing import Contender
 
 VECTORS, DIFFERENT, ROWS, CLASSES, BUFFERS = 256, 64, 128, 10, 4
@@ -80,6 +81,8 @@ def vectors(setting: Setting) -> Result:
     result.figures = {"goal in us": GOAL} | {
         f"{name}/glo": result.ratio(name) for name in result.microseconds if name != "glo"
     }
+    if "glo" in result.microseconds and not setting.rehearsal:  # the device alone, without the host's 3000 numbers
+        result.figures["replay us"] = replay(setting, lambda n: many.value_and_grad(*data[n]))
     return result
 
 

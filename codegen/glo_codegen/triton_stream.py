@@ -44,13 +44,13 @@ BOUNDS = (
     "shift = (tl.program_id(0).to(tl.int64) * classes % 8).to(tl.int32) if SHIFT else 0",
     "first = BLOCK if SHIFT else 0",
     "last = tl.maximum((shift + classes) // BLOCK * BLOCK, first)",
-    "final = last - first - 2 * BLOCK",
+    "final = last - first - BLOCK",
 )
-"""Where the blocks that are full begin and end, and until where there are two more after one. With SHIFT a program
+"""Where the blocks that are full begin and end, and until where there is one more after one. With SHIFT a program
 holds one row, and all lie one after the other."""
 
-NOW, NEXT, AHEAD = "now_", "next_", "ahead_"
-"""Before the name of what is loaded: as it is in memory, for this block, for the next, and for the one after."""
+NOW, NEXT = "now_", "next_"
+"""Before the name of what is loaded: as it is in memory, for this block and for the next."""
 
 LAST, FIRST = (f', eviction_policy="evict_{which}"' for which in ("last", "first"))
 """What the cache should keep, for a later pass, and what it need not."""
@@ -156,10 +156,6 @@ class _Body:
             lines.add(f"at = {at}")
             lines.add(f"{name}{load.out} = tl.load(at, mask={masks}, other=0{LAST if again else FIRST})")
 
-    def add_moves(self, to: str, name: str, lines: Lines) -> None:
-        """What has been asked for under one name is from now on under another."""
-        lines.add(*(f"{to}{load.out} = {name}{load.out}" for load in self.loads))
-
 
 def _read_after(program: Program, plan: Plan, load: Load, number: int) -> bool:
     """Whether a pass after this one reads the input again."""
@@ -174,20 +170,17 @@ def _head(body: _Body, lines: Lines) -> None:
 
 
 def _blocks(body: _Body, lines: Lines) -> None:
-    """The blocks that are full. Two are under way while one is computed: an assembler that asks for the next one late,
-    when there are registers for it, asks early enough for the one after."""
+    """The blocks that are full, each asked for while the one before it is computed."""
     begin, start, after = "first", "first + done", "+"
     if body.backwards:
         begin, start, after = "last - BLOCK", "last - BLOCK - done", "-"
     lines.add(f"lane = {begin} + tl.arange(0, BLOCK)[None, :]")
     body.add_loads(NEXT, "lane", "(first < last)", lines)
-    body.add_loads(AHEAD, f"(lane {after} BLOCK)", "(first + BLOCK < last)", lines)
     with lines.block("for done in range(0, last - first, BLOCK):"):
         lines.add(f"lane = {start} + tl.arange(0, BLOCK)[None, :]", "col = lane - shift")
         lines.add(f"col_mask = {EVERY}", "mask = row_mask & col_mask")
-        body.add_moves(NOW, NEXT, lines)
-        body.add_moves(NEXT, AHEAD, lines)
-        body.add_loads(AHEAD, f"(lane {after} 2 * BLOCK)", "(done < final)", lines)
+        lines.add(*(f"{NOW}{load.out} = {NEXT}{load.out}" for load in body.loads))
+        body.add_loads(NEXT, f"(lane {after} BLOCK)", "(done < final)", lines)
         body.add(lines)
 
 

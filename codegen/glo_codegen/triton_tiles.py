@@ -7,7 +7,7 @@ a machine may take its place there.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from glo_codegen.plan import holds_much, live_values
 from glo_codegen.program import Program
@@ -100,14 +100,14 @@ def tiles(program: Program) -> tuple[Tile, ...]:
 def _walks(live: int, much: bool) -> Iterator[Tile]:
     """How rows are walked. Of long ones few may be under way: all have to stay in the cache until they are read again,
     and so each is given more of a core."""
-    usual = Tile(2048 if live <= HEAVY else 1024, 8, streams=True)
-    if live <= MEDIUM and not much:
-        yield replace(usual, classes=16384 if live <= LIGHT else 65536)
-        if live <= LIGHT:
-            yield Tile(4096, 8, streams=True, classes=65536)
-        yield Tile(8192, 16, streams=True)
-    else:
-        yield usual
+    if live > MEDIUM or much:
+        yield Tile(1024, 4 if live <= HEAVY else 8, streams=True)
+        return
+    light = live <= LIGHT
+    yield Tile(2048, 8, streams=True, classes=16384 if light else 65536)
+    if light:
+        yield Tile(4096, 8, streams=True, classes=32768)
+    yield Tile(8192 if light else 4096, 16, streams=True)
 
 
 def add_tiles(tables: Mapping[str, Sequence[Tile]], kernel: str, stream: str, lines: Lines) -> None:
@@ -144,7 +144,8 @@ def add_tiles(tables: Mapping[str, Sequence[Tile]], kernel: str, stream: str, li
             "# AMD's warps have 64 lanes, and the registers of NVIDIA's mean nothing to it.",
             f'how = {{"num_warps": max(how["num_warps"] // 2, 1)}} if arch == "{HIP}" else how',
             "shift = dense and classes % 8 > 0 and longest > most and height == 1",
-            "block = block // 2 if shift else block  # the blocks at both ends of a row need more registers",
+            'if shift and block > 8 * 32 * how["num_warps"]:  # the blocks at both ends of a row need more registers',
+            "    block //= 2",
             "full = classes > 0 and classes % block == 0",
             'lies = {"FULL": full, "EVEN": dense and classes % 8 == 0, "SHIFT": shift}',
             'return kernel, {"ROWS": height, "BLOCK": block, **lies, **how}',

@@ -60,7 +60,7 @@ def triton_counts(program: Program, name: str) -> Counter[str]:
     """What a kernel loads column by column and stores; a shared row is not counted."""
     shared = {i.name for i in program.inputs if not i.per_sample}
     body = emit_triton(program).split(f"def {name}(")[1].split("\n\n\n")[0]
-    loads = re.findall(r"tl\.load\(line_(\w+) \+ col\b", body) + re.findall(r"at = line_(\w+) \+ \(lane . 2", body)
+    loads = re.findall(r"tl\.load\(line_(\w+) \+ col\b", body) + re.findall(r"at = line_(\w+) \+ \(lane . BLOCK", body)
     # A row that is not usable is filled, by another store; the first, the full and the last blocks are one pass.
     stores = re.findall(r"tl\.store\((grad_\w+)_ptr \+ destination, gradient, mask=mask & usable\b", body)
     written = {out: count // (3 if "_stream_" in name else 1) for out, count in Counter(stores).items()}

@@ -221,7 +221,7 @@ def test_long_rows_are_streamed(build: Build) -> None:
     full = {"ROWS": 1, "BLOCK": 8192, "FULL": True, "EVEN": False, "SHIFT": False, "num_warps": 8}
     assert module._tile("any", 8192) == (module.f_kernel, full)
     assert module._tile("any", 8000) == (module.f_kernel, {**full, "FULL": False})
-    for classes, block in ((8193, 2048), (16384, 2048), (16385, 4096), (65536, 4096), (65537, 8192), (2**30, 8192)):
+    for classes, block in ((8193, 2048), (16384, 2048), (16385, 4096), (32768, 4096), (32769, 8192), (2**30, 8192)):
         kernel, tile = module._tile("any", classes)
         assert kernel is module.f_stream_kernel
         assert (tile["ROWS"], tile["BLOCK"], tile["FULL"]) == (1, block, classes % block == 0)
