@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -47,11 +48,12 @@ class Truth:
 
 
 def largest_error(mine: Tensor, want: Tensor) -> float:
-    """The largest difference as a part of the largest entry; NaN if there is one."""
+    """The largest difference as a part of the largest entry; NaN if there is one. All may be 0."""
     step = max(1, 4 * AT_A_TIME)
     parts = zip(mine.detach().reshape(-1).split(step), want.reshape(-1).split(step))
     errors = torch.stack([(a.double() - b.double()).abs().max() for a, b in parts])
-    return float(errors.max() / want.abs().max().double())
+    error, largest = float(errors.max()), float(want.abs().max())
+    return error / largest if largest else error and math.inf
 
 
 def truth_of(f: Callable[..., Tensor], inputs: Sequence[Tensor], rest: Sequence[Tensor] = ()) -> Truth:
