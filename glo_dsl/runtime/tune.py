@@ -45,7 +45,7 @@ def candidates(classes: int, program: Any, clusters: bool) -> Iterator[Tile]:
     for ctas in (1, 2, 4, 8, 16) if clusters else (1,):
         each = classes // ctas
         if LANES <= each <= longest:
-            yield from (Tile(classes, w, ctas) for w in (4, 8, 16, 32) if 2 <= each // (32 * w) <= 64)
+            yield from (Tile(classes, w, ctas) for w in (1, 2, 4, 8, 16, 32) if 2 <= each // (32 * w) <= 32)
     if classes > longest // 2:
         yield from (Tile(b, w, streams=True) for b in (block // 2, block, 2 * block) for w in (8, 16) if b <= classes)
 
@@ -79,7 +79,7 @@ def tune(
             if fastest is None or fastest.problem or fastest.tile.streams:
                 break
             best.append(fastest.tile)
-        tables[name] = (Tile(PACKED, 4), *best, _streaming(streams, tiles(program)[-1]))
+        tables[name] = (tiles(program)[0], *best, _streaming(streams, tiles(program)[-1]))
         keep(arch, sizes(program)[0], tables[name])
     return tables
 
