@@ -18,6 +18,13 @@ def _decay(x):
 
 
 @triton.jit
+def _spread(x, BLOCK: tl.constexpr):
+    """[ROWS, PARTS] as [ROWS, BLOCK]: what is the same for some lanes, for each of them."""
+    each: tl.constexpr = BLOCK // x.shape[1]
+    return tl.reshape(tl.broadcast_to(x[:, :, None], [x.shape[0], x.shape[1], each]), [x.shape[0], BLOCK])
+
+
+@triton.jit
 def _log1p(x):
     """log(1 + x). By Kahan's trick: the rounding error of 1 + x cancels between log(u) and u - 1."""
     u = 1.0 + x
@@ -51,9 +58,12 @@ def focal_kernel(
     grad_z_ptr, grad_gamma_ptr,
     out_row_stride, out_class_stride,
     ignore_index, rows, classes,
-    ROWS: tl.constexpr, BLOCK: tl.constexpr, FULL: tl.constexpr = False, ALIGNED: tl.constexpr = False,
+    ROWS: tl.constexpr, BLOCK: tl.constexpr, FULL: tl.constexpr = False, EVEN: tl.constexpr = False,
+    SHIFT: tl.constexpr = False, ALIGNED: tl.constexpr = False, COUNTS: tl.constexpr = False,
 ):  # fmt: skip
     """Loss and gradients, times scale; a gradient whose pointer is None costs nothing."""
+    if EVEN:  # the compiler sees: a row is vectors of 8
+        classes = classes // 8 * 8
     if ALIGNED:  # the compiler sees: a vector of adjacent rows is all within the plane, and is loaded as one
         rows = rows // 16 * 16
     parts = tl.cdiv(rows, ROWS)
@@ -63,15 +73,30 @@ def focal_kernel(
     col = tl.arange(0, BLOCK)[None, :]
     col_mask = tl.full([1, BLOCK], True, tl.int1) if FULL else col < classes
     mask = row_mask & col_mask
-    scale = tl.load(scale_ptr + plane * scale_plane_stride)
+    if COUNTS:
+        counting = tl.zeros([1024], tl.float32)
+        for begin in range(0, rows, 1024):
+            each = begin + tl.arange(0, 1024).to(tl.int64)
+            counted = each < rows
+            place = in_t_ptr + plane * in_t_plane_stride + each * in_t_row_stride
+            counted = counted & (tl.load(place, mask=counted, other=0).to(tl.int64) != ignore_index)
+            counting += tl.where(counted, 1.0, 0.0)
+        scale = tl.div_rn(1.0, tl.sum(counting, 0))
+        tl.store(scale_ptr + plane * scale_plane_stride, scale, mask=tl.program_id(0) % parts == 0)
+    else:
+        scale = tl.load(scale_ptr + plane * scale_plane_stride)
     n_classes = tl.cast(classes, tl.float32)
     p_gamma = tl.load(params_ptr + plane * params_plane_stride + 0)
     v17 = p_gamma == 0.0
     v19 = -1.0 + p_gamma
     v36 = p_gamma >= 0.0
 
+    origin = (plane * rows + row) * classes
+    if SHIFT:  # the compiler sees: vectors begin here
+        origin = origin // 8 * 8
     at_z = in_z_ptr + plane * in_z_plane_stride + row * in_z_row_stride
     at_t = in_t_ptr + plane * in_t_plane_stride + row * in_t_row_stride
+    line_z = in_z_ptr + origin if EVEN or SHIFT else at_z
 
     # An ignored row yields 0; a class index out of range makes its row NaN.
     index_t = tl.load(at_t, mask=row_mask, other=0).to(tl.int64)
@@ -87,7 +112,7 @@ def focal_kernel(
     # Phase 1 of 3: max over classes.
     v1 = tl.where(usable, index_t, -1).to(tl.int32)
     v2 = tl.load(at_z + v1.to(tl.int64) * in_z_class_stride, mask=usable, other=0).to(tl.float32)
-    v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
+    v0 = tl.load(line_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
     v25 = col == v1
     v26 = tl.where(v25, 1.0, 0.0)
     v3 = tl.reduce(tl.where(col_mask, v0, float("-inf")), 1, _max, keep_dims=True)
@@ -132,15 +157,18 @@ def focal_kernel(
     v35 = v30 + v34
     scaled_v11 = v11 * scale
     scaled_v14 = v14 * scale
-    destination = plane * rows * classes + row * out_row_stride + col.to(tl.int64) * out_class_stride
+    line = origin if EVEN or SHIFT else plane * rows * classes + row * out_row_stride
+    destination = line + col.to(tl.int64) * out_class_stride
     if grad_z_ptr is not None:
         scaled_v30 = v29 * scaled_v11
         scaled_v32 = v31 * scaled_v14
         scaled_v33 = v26 * scaled_v14
         scaled_v34 = scaled_v32 - scaled_v33
         scaled_v35 = scaled_v30 + scaled_v34
-        tl.store(grad_z_ptr + destination, (scaled_v35).to(grad_z_ptr.dtype.element_ty), mask=mask & usable)
-        tl.store(grad_z_ptr + destination, tl.cast(filler, grad_z_ptr.dtype.element_ty), mask=mask & (usable == 0))
+        gradient = scaled_v35.to(grad_z_ptr.dtype.element_ty)
+        tl.store(grad_z_ptr + destination, gradient, mask=mask & usable)
+        gradient = tl.cast(filler, grad_z_ptr.dtype.element_ty)
+        tl.store(grad_z_ptr + destination, gradient, mask=mask & (usable == 0))
 
     sample = plane * rows + row
     value = v16
@@ -162,24 +190,42 @@ def focal_stream_kernel(
     grad_z_ptr, grad_gamma_ptr,
     out_row_stride, out_class_stride,
     ignore_index, rows, classes,
-    ROWS: tl.constexpr, BLOCK: tl.constexpr, FULL: tl.constexpr = False, ALIGNED: tl.constexpr = False,
+    ROWS: tl.constexpr, BLOCK: tl.constexpr, FULL: tl.constexpr = False, EVEN: tl.constexpr = False,
+    SHIFT: tl.constexpr = False, ALIGNED: tl.constexpr = False, COUNTS: tl.constexpr = False,
 ):  # fmt: skip
     """Loss and gradients, times scale; a gradient whose pointer is None costs nothing."""
+    if EVEN:  # the compiler sees: a row is vectors of 8
+        classes = classes // 8 * 8
     if ALIGNED:  # the compiler sees: a vector of adjacent rows is all within the plane, and is loaded as one
         rows = rows // 16 * 16
     parts = tl.cdiv(rows, ROWS)
     plane = (tl.program_id(0) // parts).to(tl.int64)
     row = (tl.program_id(0) % parts).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
     row_mask = tl.full([1, 1], True, tl.int1) if ROWS == 1 else row < rows
-    scale = tl.load(scale_ptr + plane * scale_plane_stride)
+    if COUNTS:
+        counting = tl.zeros([1024], tl.float32)
+        for begin in range(0, rows, 1024):
+            each = begin + tl.arange(0, 1024).to(tl.int64)
+            counted = each < rows
+            place = in_t_ptr + plane * in_t_plane_stride + each * in_t_row_stride
+            counted = counted & (tl.load(place, mask=counted, other=0).to(tl.int64) != ignore_index)
+            counting += tl.where(counted, 1.0, 0.0)
+        scale = tl.div_rn(1.0, tl.sum(counting, 0))
+        tl.store(scale_ptr + plane * scale_plane_stride, scale, mask=tl.program_id(0) % parts == 0)
+    else:
+        scale = tl.load(scale_ptr + plane * scale_plane_stride)
     n_classes = tl.cast(classes, tl.float32)
     p_gamma = tl.load(params_ptr + plane * params_plane_stride + 0)
     v17 = p_gamma == 0.0
     v19 = -1.0 + p_gamma
     v36 = p_gamma >= 0.0
 
+    origin = (plane * rows + row) * classes
+    if SHIFT:  # the compiler sees: vectors begin here
+        origin = origin // 8 * 8
     at_z = in_z_ptr + plane * in_z_plane_stride + row * in_z_row_stride
     at_t = in_t_ptr + plane * in_t_plane_stride + row * in_t_row_stride
+    line_z = in_z_ptr + origin if EVEN or SHIFT else at_z
 
     # An ignored row yields 0; a class index out of range makes its row NaN.
     index_t = tl.load(at_t, mask=row_mask, other=0).to(tl.int64)
@@ -191,48 +237,83 @@ def focal_stream_kernel(
         usable = usable & (weight != 0)
         filler = tl.where(weight == 0, 0.0, filler)
         scale = scale * weight
-    whole = classes // BLOCK * BLOCK
+    # Lane 0 is where vectors begin, `shift` lanes before the row if it begins between them.
+    shift = (tl.program_id(0).to(tl.int64) * classes % 8).to(tl.int32) if SHIFT else 0
+    first = BLOCK if SHIFT else 0
+    last = tl.maximum((shift + classes) // BLOCK * BLOCK, first)
+    final = last - first - BLOCK
+    PART: tl.constexpr = min(8, BLOCK)
 
     # Phase 1 of 2: max over classes, sum over classes.
     v1 = tl.where(usable, index_t, -1).to(tl.int32)
     v2 = tl.load(at_z + v1.to(tl.int64) * in_z_class_stride, mask=usable, other=0).to(tl.float32)
-    largest_v3 = tl.full([ROWS, 1], float("-inf"), tl.float32)
+    largest_v3 = tl.full([ROWS, BLOCK // PART], float("-inf"), tl.float32)
     lanes_v7 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
-    col = 0 + tl.arange(0, BLOCK)[None, :]
-    ahead_v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=(whole > 0) & row_mask, other=0, eviction_policy="evict_last")
-    for done in range(0, whole, BLOCK):
-        col = done + tl.arange(0, BLOCK)[None, :]
+    if SHIFT:
+        lane = 0 + tl.arange(0, BLOCK)[None, :]
+        col = lane - shift
+        col_mask = (col >= 0) & (col < classes)
+        mask = row_mask & col_mask
+        at = line_z + lane.to(tl.int64) * in_z_class_stride
+        now_v0 = tl.load(at, mask=col_mask & row_mask, other=0, eviction_policy="evict_last")
+        v0 = now_v0.to(tl.float32)
+        block = tl.broadcast_to(tl.where(col_mask, v0, float("-inf")), [ROWS, BLOCK])
+        before_v3 = largest_v3
+        largest_v3 = _max(before_v3, tl.reduce(tl.reshape(block, [ROWS, BLOCK // PART, PART]), 2, _max))
+        stays_v3 = largest_v3 == before_v3
+        grown_v3 = tl.where(stays_v3, 0.0, largest_v3 - before_v3)
+        shrink_v3 = _decay(-grown_v3)
+        v3 = _spread(tl.where(largest_v3 == float("-inf"), 0.0, largest_v3), BLOCK)
+        v5 = v0 - v3
+        v6 = _decay(v5)
+        lanes_v7 = lanes_v7 * _spread(shrink_v3, BLOCK) + tl.where(col_mask, v6, 0.0)
+    lane = first + tl.arange(0, BLOCK)[None, :]
+    at = line_z + lane.to(tl.int64) * in_z_class_stride
+    next_v0 = tl.load(at, mask=(first < last) & row_mask, other=0, eviction_policy="evict_last")
+    for done in range(0, last - first, BLOCK):
+        lane = first + done + tl.arange(0, BLOCK)[None, :]
+        col = lane - shift
         col_mask = tl.full([1, BLOCK], True, tl.int1)
         mask = row_mask & col_mask
-        now_v0 = ahead_v0
-        ahead_v0 = tl.load(at_z + (col + BLOCK).to(tl.int64) * in_z_class_stride, mask=(done + BLOCK < whole) & row_mask, other=0, eviction_policy="evict_last")
+        now_v0 = next_v0
+        at = line_z + (lane + BLOCK).to(tl.int64) * in_z_class_stride
+        next_v0 = tl.load(at, mask=(done < final) & row_mask, other=0, eviction_policy="evict_last")
         v0 = now_v0.to(tl.float32)
+        block = tl.broadcast_to(tl.where(col_mask, v0, float("-inf")), [ROWS, BLOCK])
         before_v3 = largest_v3
-        largest_v3 = _max(before_v3, tl.reduce(tl.where(col_mask, v0, float("-inf")), 1, _max, keep_dims=True))
+        largest_v3 = _max(before_v3, tl.reduce(tl.reshape(block, [ROWS, BLOCK // PART, PART]), 2, _max))
         stays_v3 = largest_v3 == before_v3
-        v3 = tl.where(largest_v3 == float("-inf"), 0.0, largest_v3)
         grown_v3 = tl.where(stays_v3, 0.0, largest_v3 - before_v3)
-        shrink_v3 = tl.exp(-grown_v3)
+        shrink_v3 = _decay(-grown_v3)
+        v3 = _spread(tl.where(largest_v3 == float("-inf"), 0.0, largest_v3), BLOCK)
         v5 = v0 - v3
         v6 = _decay(v5)
-        lanes_v7 = lanes_v7 * shrink_v3 + tl.where(col_mask, v6, 0.0)
+        lanes_v7 = lanes_v7 * _spread(shrink_v3, BLOCK) + tl.where(col_mask, v6, 0.0)
     if not FULL:
-        col = whole + tl.arange(0, BLOCK)[None, :]
+        lane = last + tl.arange(0, BLOCK)[None, :]
+        col = lane - shift
         col_mask = col < classes
         mask = row_mask & col_mask
-        ahead_v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=col_mask & row_mask, other=0, eviction_policy="evict_last")
-        now_v0 = ahead_v0
+        at = line_z + lane.to(tl.int64) * in_z_class_stride
+        now_v0 = tl.load(at, mask=col_mask & row_mask, other=0, eviction_policy="evict_last")
         v0 = now_v0.to(tl.float32)
+        block = tl.broadcast_to(tl.where(col_mask, v0, float("-inf")), [ROWS, BLOCK])
         before_v3 = largest_v3
-        largest_v3 = _max(before_v3, tl.reduce(tl.where(col_mask, v0, float("-inf")), 1, _max, keep_dims=True))
+        largest_v3 = _max(before_v3, tl.reduce(tl.reshape(block, [ROWS, BLOCK // PART, PART]), 2, _max))
         stays_v3 = largest_v3 == before_v3
-        v3 = tl.where(largest_v3 == float("-inf"), 0.0, largest_v3)
         grown_v3 = tl.where(stays_v3, 0.0, largest_v3 - before_v3)
-        shrink_v3 = tl.exp(-grown_v3)
+        shrink_v3 = _decay(-grown_v3)
+        v3 = _spread(tl.where(largest_v3 == float("-inf"), 0.0, largest_v3), BLOCK)
         v5 = v0 - v3
         v6 = _decay(v5)
-        lanes_v7 = lanes_v7 * shrink_v3 + tl.where(col_mask, v6, 0.0)
-    v3 = largest_v3
+        lanes_v7 = lanes_v7 * _spread(shrink_v3, BLOCK) + tl.where(col_mask, v6, 0.0)
+    v3 = tl.reduce(largest_v3, 1, _max, keep_dims=True)
+    before_v3 = largest_v3
+    largest_v3 = _max(before_v3, v3)
+    stays_v3 = largest_v3 == before_v3
+    grown_v3 = tl.where(stays_v3, 0.0, largest_v3 - before_v3)
+    shrink_v3 = _decay(-grown_v3)
+    lanes_v7 = lanes_v7 * _spread(shrink_v3, BLOCK)
     v7 = tl.where(v3 == float("-inf"), float("nan"), tl.sum(lanes_v7, 1, keep_dims=True))
 
     # Phase 2 of 2: grad_z.
@@ -262,11 +343,12 @@ def focal_stream_kernel(
     scaled_v11 = v11 * scale
     scaled_v14 = v14 * scale
     if not FULL:
-        col = whole + tl.arange(0, BLOCK)[None, :]
+        lane = last + tl.arange(0, BLOCK)[None, :]
+        col = lane - shift
         col_mask = col < classes
         mask = row_mask & col_mask
-        ahead_v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=col_mask & row_mask, other=0, eviction_policy="evict_first")
-        now_v0 = ahead_v0
+        at = line_z + lane.to(tl.int64) * in_z_class_stride
+        now_v0 = tl.load(at, mask=col_mask & row_mask, other=0, eviction_policy="evict_first")
         v0 = now_v0.to(tl.float32)
         v25 = col == v1
         v26 = tl.where(v25, 1.0, 0.0)
@@ -281,23 +363,29 @@ def focal_stream_kernel(
         v33 = v26 * v14
         v34 = v32 - v33
         v35 = v30 + v34
-        destination = plane * rows * classes + row * out_row_stride + col.to(tl.int64) * out_class_stride
+        line = origin if EVEN or SHIFT else plane * rows * classes + row * out_row_stride
+        destination = line + lane.to(tl.int64) * out_class_stride
         if grad_z_ptr is not None:
             scaled_v30 = v29 * scaled_v11
             scaled_v32 = v31 * scaled_v14
             scaled_v33 = v26 * scaled_v14
             scaled_v34 = scaled_v32 - scaled_v33
             scaled_v35 = scaled_v30 + scaled_v34
-            tl.store(grad_z_ptr + destination, (scaled_v35).to(grad_z_ptr.dtype.element_ty), mask=mask & usable, eviction_policy="evict_first")
-            tl.store(grad_z_ptr + destination, tl.cast(filler, grad_z_ptr.dtype.element_ty), mask=mask & (usable == 0), eviction_policy="evict_first")
-    col = whole - BLOCK + tl.arange(0, BLOCK)[None, :]
-    ahead_v0 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=(whole > 0) & row_mask, other=0, eviction_policy="evict_first")
-    for done in range(0, whole, BLOCK):
-        col = whole - BLOCK - done + tl.arange(0, BLOCK)[None, :]
+            gradient = scaled_v35.to(grad_z_ptr.dtype.element_ty)
+            tl.store(grad_z_ptr + destination, gradient, mask=mask & usable, eviction_policy="evict_first")
+            gradient = tl.cast(filler, grad_z_ptr.dtype.element_ty)
+            tl.store(grad_z_ptr + destination, gradient, mask=mask & (usable == 0), eviction_policy="evict_first")
+    lane = last - BLOCK + tl.arange(0, BLOCK)[None, :]
+    at = line_z + lane.to(tl.int64) * in_z_class_stride
+    next_v0 = tl.load(at, mask=(first < last) & row_mask, other=0, eviction_policy="evict_first")
+    for done in range(0, last - first, BLOCK):
+        lane = last - BLOCK - done + tl.arange(0, BLOCK)[None, :]
+        col = lane - shift
         col_mask = tl.full([1, BLOCK], True, tl.int1)
         mask = row_mask & col_mask
-        now_v0 = ahead_v0
-        ahead_v0 = tl.load(at_z + (col - BLOCK).to(tl.int64) * in_z_class_stride, mask=(done + BLOCK < whole) & row_mask, other=0, eviction_policy="evict_first")
+        now_v0 = next_v0
+        at = line_z + (lane - BLOCK).to(tl.int64) * in_z_class_stride
+        next_v0 = tl.load(at, mask=(done < final) & row_mask, other=0, eviction_policy="evict_first")
         v0 = now_v0.to(tl.float32)
         v25 = col == v1
         v26 = tl.where(v25, 1.0, 0.0)
@@ -312,15 +400,51 @@ def focal_stream_kernel(
         v33 = v26 * v14
         v34 = v32 - v33
         v35 = v30 + v34
-        destination = plane * rows * classes + row * out_row_stride + col.to(tl.int64) * out_class_stride
+        line = origin if EVEN or SHIFT else plane * rows * classes + row * out_row_stride
+        destination = line + lane.to(tl.int64) * out_class_stride
         if grad_z_ptr is not None:
             scaled_v30 = v29 * scaled_v11
             scaled_v32 = v31 * scaled_v14
             scaled_v33 = v26 * scaled_v14
             scaled_v34 = scaled_v32 - scaled_v33
             scaled_v35 = scaled_v30 + scaled_v34
-            tl.store(grad_z_ptr + destination, (scaled_v35).to(grad_z_ptr.dtype.element_ty), mask=mask & usable, eviction_policy="evict_first")
-            tl.store(grad_z_ptr + destination, tl.cast(filler, grad_z_ptr.dtype.element_ty), mask=mask & (usable == 0), eviction_policy="evict_first")
+            gradient = scaled_v35.to(grad_z_ptr.dtype.element_ty)
+            tl.store(grad_z_ptr + destination, gradient, mask=mask & usable, eviction_policy="evict_first")
+            gradient = tl.cast(filler, grad_z_ptr.dtype.element_ty)
+            tl.store(grad_z_ptr + destination, gradient, mask=mask & (usable == 0), eviction_policy="evict_first")
+    if SHIFT:
+        lane = 0 + tl.arange(0, BLOCK)[None, :]
+        col = lane - shift
+        col_mask = (col >= 0) & (col < classes)
+        mask = row_mask & col_mask
+        at = line_z + lane.to(tl.int64) * in_z_class_stride
+        now_v0 = tl.load(at, mask=col_mask & row_mask, other=0, eviction_policy="evict_first")
+        v0 = now_v0.to(tl.float32)
+        v25 = col == v1
+        v26 = tl.where(v25, 1.0, 0.0)
+        v5 = v0 - v3
+        v6 = _decay(v5)
+        v27 = v23 * v26
+        v28 = v24 - v27
+        v29 = v28 * v6
+        v30 = v29 * v11
+        v31 = v6 * v11
+        v32 = v31 * v14
+        v33 = v26 * v14
+        v34 = v32 - v33
+        v35 = v30 + v34
+        line = origin if EVEN or SHIFT else plane * rows * classes + row * out_row_stride
+        destination = line + lane.to(tl.int64) * out_class_stride
+        if grad_z_ptr is not None:
+            scaled_v30 = v29 * scaled_v11
+            scaled_v32 = v31 * scaled_v14
+            scaled_v33 = v26 * scaled_v14
+            scaled_v34 = scaled_v32 - scaled_v33
+            scaled_v35 = scaled_v30 + scaled_v34
+            gradient = scaled_v35.to(grad_z_ptr.dtype.element_ty)
+            tl.store(grad_z_ptr + destination, gradient, mask=mask & usable, eviction_policy="evict_first")
+            gradient = tl.cast(filler, grad_z_ptr.dtype.element_ty)
+            tl.store(grad_z_ptr + destination, gradient, mask=mask & (usable == 0), eviction_policy="evict_first")
 
     sample = plane * rows + row
     value = v16
@@ -333,13 +457,16 @@ def focal_stream_kernel(
 
 
 TILES = {
-    # By architecture: values of a program at most, its kernel, and how it is launched.
+    # By architecture: classes at most, values of a program, its kernel, and how it is launched.
     "any": (
-        (1024, focal_kernel, {"num_warps": 4, "maxnreg": 128}),
-        (2048, focal_kernel, {"num_warps": 4, "maxnreg": 128}),
-        (4096, focal_kernel, {"num_warps": 8, "maxnreg": 128}),
-        (8192, focal_kernel, {"num_warps": 16, "maxnreg": 128}),
-        (4096, focal_stream_kernel, {"num_warps": 16, "maxnreg": 128}),
+        (512, 512, focal_kernel, {"num_warps": 1}),
+        (1024, 1024, focal_kernel, {"num_warps": 1}),
+        (2048, 2048, focal_kernel, {"num_warps": 2}),
+        (4096, 4096, focal_kernel, {"num_warps": 4}),
+        (8192, 8192, focal_kernel, {"num_warps": 8}),
+        (16384, 2048, focal_stream_kernel, {"num_warps": 8}),
+        (32768, 4096, focal_stream_kernel, {"num_warps": 8}),
+        (1099511627776, 8192, focal_stream_kernel, {"num_warps": 16}),
     ),
 }
 
@@ -352,16 +479,16 @@ def _arch(device):
 
 
 @lru_cache(1024)
-def _tile(arch, classes, rows=1, across=False):
+def _tile(arch, classes, rows=1, across=False, dense=False):
     """The kernel for rows of that many classes, what a program of it holds, and how it is launched.
 
     That is one whole row, or as many short ones as there is room for; of a long one a block. `across`:
-    `rows` rows lie side by side in memory, not their classes.
+    `rows` rows lie side by side in memory, not their classes; `dense`: rows lie one after the other.
     """
     block = triton.next_power_of_2(max(classes, 1))
     least = min(32, triton.next_power_of_2(max(rows, 1))) if across else 1
-    for most, kernel, how in TILES.get(arch, TILES["any"]):
-        if block * least <= most and not (across and "num_ctas" in how):
+    for longest, most, kernel, how in TILES.get(arch, TILES["any"]):
+        if block * least <= longest and not (across and "num_ctas" in how):
             break
     block = min(block, most // least)
     height = most // block
@@ -369,19 +496,32 @@ def _tile(arch, classes, rows=1, across=False):
         height = min(height, triton.next_power_of_2(max(rows, 1)))
     # AMD's warps have 64 lanes, and the registers of NVIDIA's mean nothing to it.
     how = {"num_warps": max(how["num_warps"] // 2, 1)} if arch == "hip" else how
+    shift = dense and classes % 8 > 0 and longest > most and height == 1
+    if shift and block > 8 * 32 * how["num_warps"]:  # the blocks at both ends of a row need more registers
+        block //= 2
     full = classes > 0 and classes % block == 0
-    return kernel, {"ROWS": height, "BLOCK": block, "FULL": full, **how}
+    lies = {"FULL": full, "EVEN": dense and classes % 8 == 0, "SHIFT": shift}
+    return kernel, {"ROWS": height, "BLOCK": block, **lies, **how}
 INPLACE = ('z',)
 
 
-def _room(planes, rows, classes, across, dtype, device):
-    """Room for a gradient [planes, rows, classes], in memory with the rows side by side if `across`."""
+def _room(batch, classes, across, dtype, device):
+    """Room for a gradient, [*batch, classes], in memory with the rows side by side if `across`."""
     if across:
+        planes, rows = batch
         return torch.empty((planes, classes, rows), dtype=dtype, device=device).transpose(1, 2)
-    return torch.empty((planes, rows, classes), dtype=dtype, device=device)
+    return torch.empty((*batch, classes), dtype=dtype, device=device)
 
 
-def launch(inputs, params, wrt, scale, ignore_index=-100, weight=None, inplace=()):
+def _start(kernel, programs, values, sizes):
+    """Starts a kernel on the device of the first value."""
+    with torch.cuda.device_of(values[0]):
+        kernel[(programs,)](*values, **sizes)
+
+
+def launch(
+    inputs, params, wrt, scale, ignore_index=-100, weight=None, inplace=(), start=_start, counts=False
+):  # fmt: skip
     """Loss per row, float32 [rows], and a dict of the gradients named in `wrt`, each times `scale`.
 
     inputs: z [rows, classes], t [rows]; any strides.
@@ -396,39 +536,44 @@ def launch(inputs, params, wrt, scale, ignore_index=-100, weight=None, inplace=(
     A gradient is laid out like its input and has its dtype. What all rows share, a parameter above all, gets
     one float32 term per row, for the caller to sum. Gradients of inputs named in `inplace`, some of INPLACE,
     take their memory, which has to be laid out like a gradient and to be no other input's.
+
+    start: what starts the kernel: a function of it, the number of programs, its arguments, and its sizes by name.
+    counts: scale is not given but found, and stored where it is: 1 over the rows of a plane that count.
     """
     in_z, in_t = inputs
-    planes = [t.shape[0] for t, axes in ((in_z, 3), (in_t, 2), (params, 2),) if t.dim() == axes]
-    flat, planes = not planes, planes[0] if planes else 1
+    flat = in_z.dim() == 2 and in_t.dim() == 1 and params.dim() == 1
+    planes = 1 if flat else [t.shape[0] for t, axes in ((in_z, 3), (in_t, 2), (params, 2),) if t.dim() == axes][0]
     rows = in_z.shape[-2]
     device = in_z.device
     classes = in_z.shape[-1]
     across = not flat and in_z.stride(-1) > in_z.stride(-2)
+    dense = not across and all(t.is_contiguous() and (flat or t.dim() > 2) for t in (in_z,))
     out_row_stride, out_class_stride = (1, rows) if across else (classes, 1)
-    loss = torch.empty((planes, rows), dtype=torch.float32, device=device)
+    batch = (rows,) if flat else (planes, rows)
+    loss = torch.empty(batch, dtype=torch.float32, device=device)
     if "z" in inplace:
-        grad_z = in_z[None] if flat else in_z
+        grad_z = in_z
     else:
-        grad_z = _room(planes, rows, classes, across, dtype=in_z.dtype, device=device) if "z" in wrt else None
-    grad_gamma = torch.empty((planes, rows), dtype=torch.float32, device=device) if "gamma" in wrt else None
-    kernel, tile = _tile(_arch(device), classes, rows if across else 1, across)
+        grad_z = _room(batch, classes, across, dtype=in_z.dtype, device=device) if "z" in wrt else None
+    grad_gamma = torch.empty(batch, dtype=torch.float32, device=device) if "gamma" in wrt else None
+    kernel, tile = _tile(_arch(device), classes, rows if across else 1, across, dense)
+    if counts and "num_ctas" in tile:  # a cluster of blocks cannot count; this table has none
+        kernel, tile = _tile("any", classes, rows if across else 1, across, dense)
     if rows > 0 and planes > 0:
-        with torch.cuda.device_of(loss):
-            kernel[(planes * triton.cdiv(rows, tile["ROWS"]),)](
-                in_z, in_z.stride(0) if in_z.dim() > 2 else 0, in_z.stride(-2), in_z.stride(-1),
-                in_t, in_t.stride(0) if in_t.dim() > 1 else 0, in_t.stride(-1),
-                params, params.stride(0) if params.dim() > 1 else 0,
-                scale, 1 if scale.numel() > 1 else 0,
-                weight, loss,
-                grad_z, grad_gamma,
-                out_row_stride, out_class_stride,
-                ignore_index, rows, classes,
-                **tile, ALIGNED=across and rows % 16 == 0,
-            )
+        programs = planes * -(-rows // tile["ROWS"])
+        values = (
+            in_z, 0 if flat or in_z.dim() == 2 else in_z.stride(0), in_z.stride(-2), in_z.stride(-1),
+            in_t, 0 if flat or in_t.dim() == 1 else in_t.stride(0), in_t.stride(-1),
+            params, 0 if flat or params.dim() == 1 else params.stride(0),
+            scale, 1 if scale.numel() > 1 else 0,
+            weight, loss,
+            grad_z, grad_gamma,
+            out_row_stride, out_class_stride,
+            ignore_index, rows, classes,
+        )
+        start(kernel, programs, values, {**tile, "ALIGNED": across and rows % 16 == 0, "COUNTS": counts})
     grads = {
         "z": grad_z,
         "gamma": grad_gamma,
     }
-    if flat:
-        return loss[0], {name: grads[name][0] for name in wrt}
     return loss, {name: grads[name] for name in wrt}

@@ -17,6 +17,13 @@ def _decay(x):
     return tl.exp2(x * 1.4426950408889634)
 
 
+@triton.jit
+def _spread(x, BLOCK: tl.constexpr):
+    """[ROWS, PARTS] as [ROWS, BLOCK]: what is the same for some lanes, for each of them."""
+    each: tl.constexpr = BLOCK // x.shape[1]
+    return tl.reshape(tl.broadcast_to(x[:, :, None], [x.shape[0], x.shape[1], each]), [x.shape[0], BLOCK])
+
+
 @triton.jit(do_not_specialize=["ignore_index", "rows"])
 def taylor3_kernel(
     in_z_ptr, in_z_plane_stride, in_z_row_stride, in_z_class_stride,
@@ -28,9 +35,12 @@ def taylor3_kernel(
     grad_th6_ptr, grad_th7_ptr,
     out_row_stride, out_class_stride,
     ignore_index, rows, classes,
-    ROWS: tl.constexpr, BLOCK: tl.constexpr, FULL: tl.constexpr = False, ALIGNED: tl.constexpr = False,
+    ROWS: tl.constexpr, BLOCK: tl.constexpr, FULL: tl.constexpr = False, EVEN: tl.constexpr = False,
+    SHIFT: tl.constexpr = False, ALIGNED: tl.constexpr = False, COUNTS: tl.constexpr = False,
 ):  # fmt: skip
     """Loss and gradients, times scale; a gradient whose pointer is None costs nothing."""
+    if EVEN:  # the compiler sees: a row is vectors of 8
+        classes = classes // 8 * 8
     if ALIGNED:  # the compiler sees: a vector of adjacent rows is all within the plane, and is loaded as one
         rows = rows // 16 * 16
     parts = tl.cdiv(rows, ROWS)
@@ -40,7 +50,18 @@ def taylor3_kernel(
     col = tl.arange(0, BLOCK)[None, :]
     col_mask = tl.full([1, BLOCK], True, tl.int1) if FULL else col < classes
     mask = row_mask & col_mask
-    scale = tl.load(scale_ptr + plane * scale_plane_stride)
+    if COUNTS:
+        counting = tl.zeros([1024], tl.float32)
+        for begin in range(0, rows, 1024):
+            each = begin + tl.arange(0, 1024).to(tl.int64)
+            counted = each < rows
+            place = in_t_ptr + plane * in_t_plane_stride + each * in_t_row_stride
+            counted = counted & (tl.load(place, mask=counted, other=0).to(tl.int64) != ignore_index)
+            counting += tl.where(counted, 1.0, 0.0)
+        scale = tl.div_rn(1.0, tl.sum(counting, 0))
+        tl.store(scale_ptr + plane * scale_plane_stride, scale, mask=tl.program_id(0) % parts == 0)
+    else:
+        scale = tl.load(scale_ptr + plane * scale_plane_stride)
     n_classes = tl.cast(classes, tl.float32)
     p_th0 = tl.load(params_ptr + plane * params_plane_stride + 0)
     p_th1 = tl.load(params_ptr + plane * params_plane_stride + 1)
@@ -67,8 +88,12 @@ def taylor3_kernel(
     v81 = n_classes * v80
     v84 = v1 * v38
 
+    origin = (plane * rows + row) * classes
+    if SHIFT:  # the compiler sees: vectors begin here
+        origin = origin // 8 * 8
     at_z = in_z_ptr + plane * in_z_plane_stride + row * in_z_row_stride
     at_t = in_t_ptr + plane * in_t_plane_stride + row * in_t_row_stride
+    line_z = in_z_ptr + origin if EVEN or SHIFT else at_z
 
     # An ignored row yields 0; a class index out of range makes its row NaN.
     index_t = tl.load(at_t, mask=row_mask, other=0).to(tl.int64)
@@ -83,7 +108,7 @@ def taylor3_kernel(
 
     # Phase 1 of 4: max over classes, sum over classes.
     v19 = tl.where(usable, index_t, -1).to(tl.int32)
-    v3 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
+    v3 = tl.load(line_z + col.to(tl.int64) * in_z_class_stride, mask=mask, other=0).to(tl.float32)
     v20 = col == v19
     v21 = tl.where(v20, 1.0, 0.0)
     v22 = v21 - p_th0
@@ -163,11 +188,14 @@ def taylor3_kernel(
     v60 = v59 * v6
     v61 = v60 * v8
     scaled_v8 = v8 * scale
-    destination = plane * rows * classes + row * out_row_stride + col.to(tl.int64) * out_class_stride
+    line = origin if EVEN or SHIFT else plane * rows * classes + row * out_row_stride
+    destination = line + col.to(tl.int64) * out_class_stride
     if grad_z_ptr is not None:
         scaled_v61 = v60 * scaled_v8
-        tl.store(grad_z_ptr + destination, (scaled_v61).to(grad_z_ptr.dtype.element_ty), mask=mask & usable)
-        tl.store(grad_z_ptr + destination, tl.cast(filler, grad_z_ptr.dtype.element_ty), mask=mask & (usable == 0))
+        gradient = scaled_v61.to(grad_z_ptr.dtype.element_ty)
+        tl.store(grad_z_ptr + destination, gradient, mask=mask & usable)
+        gradient = tl.cast(filler, grad_z_ptr.dtype.element_ty)
+        tl.store(grad_z_ptr + destination, gradient, mask=mask & (usable == 0))
 
     sample = plane * rows + row
     value = v37
@@ -211,16 +239,30 @@ def taylor3_stream_kernel(
     grad_th6_ptr, grad_th7_ptr,
     out_row_stride, out_class_stride,
     ignore_index, rows, classes,
-    ROWS: tl.constexpr, BLOCK: tl.constexpr, FULL: tl.constexpr = False, ALIGNED: tl.constexpr = False,
+    ROWS: tl.constexpr, BLOCK: tl.constexpr, FULL: tl.constexpr = False, EVEN: tl.constexpr = False,
+    SHIFT: tl.constexpr = False, ALIGNED: tl.constexpr = False, COUNTS: tl.constexpr = False,
 ):  # fmt: skip
     """Loss and gradients, times scale; a gradient whose pointer is None costs nothing."""
+    if EVEN:  # the compiler sees: a row is vectors of 8
+        classes = classes // 8 * 8
     if ALIGNED:  # the compiler sees: a vector of adjacent rows is all within the plane, and is loaded as one
         rows = rows // 16 * 16
     parts = tl.cdiv(rows, ROWS)
     plane = (tl.program_id(0) // parts).to(tl.int64)
     row = (tl.program_id(0) % parts).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
     row_mask = tl.full([1, 1], True, tl.int1) if ROWS == 1 else row < rows
-    scale = tl.load(scale_ptr + plane * scale_plane_stride)
+    if COUNTS:
+        counting = tl.zeros([1024], tl.float32)
+        for begin in range(0, rows, 1024):
+            each = begin + tl.arange(0, 1024).to(tl.int64)
+            counted = each < rows
+            place = in_t_ptr + plane * in_t_plane_stride + each * in_t_row_stride
+            counted = counted & (tl.load(place, mask=counted, other=0).to(tl.int64) != ignore_index)
+            counting += tl.where(counted, 1.0, 0.0)
+        scale = tl.div_rn(1.0, tl.sum(counting, 0))
+        tl.store(scale_ptr + plane * scale_plane_stride, scale, mask=tl.program_id(0) % parts == 0)
+    else:
+        scale = tl.load(scale_ptr + plane * scale_plane_stride)
     n_classes = tl.cast(classes, tl.float32)
     p_th0 = tl.load(params_ptr + plane * params_plane_stride + 0)
     p_th1 = tl.load(params_ptr + plane * params_plane_stride + 1)
@@ -270,8 +312,12 @@ def taylor3_stream_kernel(
     v166 = v165 * v94
     v182 = v32 * v86
 
+    origin = (plane * rows + row) * classes
+    if SHIFT:  # the compiler sees: vectors begin here
+        origin = origin // 8 * 8
     at_z = in_z_ptr + plane * in_z_plane_stride + row * in_z_row_stride
     at_t = in_t_ptr + plane * in_t_plane_stride + row * in_t_row_stride
+    line_z = in_z_ptr + origin if EVEN or SHIFT else at_z
 
     # An ignored row yields 0; a class index out of range makes its row NaN.
     index_t = tl.load(at_t, mask=row_mask, other=0).to(tl.int64)
@@ -283,12 +329,17 @@ def taylor3_stream_kernel(
         usable = usable & (weight != 0)
         filler = tl.where(weight == 0, 0.0, filler)
         scale = scale * weight
-    whole = classes // BLOCK * BLOCK
+    # Lane 0 is where vectors begin, `shift` lanes before the row if it begins between them.
+    shift = (tl.program_id(0).to(tl.int64) * classes % 8).to(tl.int32) if SHIFT else 0
+    first = BLOCK if SHIFT else 0
+    last = tl.maximum((shift + classes) // BLOCK * BLOCK, first)
+    final = last - first - BLOCK
+    PART: tl.constexpr = min(8, BLOCK)
 
     # Phase 1 of 2: max over classes, sum over classes.
     v3 = tl.where(usable, index_t, -1).to(tl.int32)
     v4 = tl.load(at_z + v3.to(tl.int64) * in_z_class_stride, mask=usable, other=0).to(tl.float32)
-    largest_v5 = tl.full([ROWS, 1], float("-inf"), tl.float32)
+    largest_v5 = tl.full([ROWS, BLOCK // PART], float("-inf"), tl.float32)
     lanes_v10 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
     lanes_v17 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
     lanes_v20 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
@@ -297,21 +348,60 @@ def taylor3_stream_kernel(
     lanes_v73 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
     lanes_v134 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
     lanes_v177 = tl.full([ROWS, BLOCK], 0.0, tl.float32)
-    col = 0 + tl.arange(0, BLOCK)[None, :]
-    ahead_v2 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=(whole > 0) & row_mask, other=0, eviction_policy="evict_last")
-    for done in range(0, whole, BLOCK):
-        col = done + tl.arange(0, BLOCK)[None, :]
+    if SHIFT:
+        lane = 0 + tl.arange(0, BLOCK)[None, :]
+        col = lane - shift
+        col_mask = (col >= 0) & (col < classes)
+        mask = row_mask & col_mask
+        at = line_z + lane.to(tl.int64) * in_z_class_stride
+        now_v2 = tl.load(at, mask=col_mask & row_mask, other=0, eviction_policy="evict_last")
+        v2 = now_v2.to(tl.float32)
+        block = tl.broadcast_to(tl.where(col_mask, v2, float("-inf")), [ROWS, BLOCK])
+        before_v5 = largest_v5
+        largest_v5 = _max(before_v5, tl.reduce(tl.reshape(block, [ROWS, BLOCK // PART, PART]), 2, _max))
+        stays_v5 = largest_v5 == before_v5
+        grown_v5 = tl.where(stays_v5, 0.0, largest_v5 - before_v5)
+        shrink_v5 = _decay(-grown_v5)
+        v5 = _spread(tl.where(largest_v5 == float("-inf"), 0.0, largest_v5), BLOCK)
+        v15 = col == v3
+        v19 = tl.where(v15, 0.0, 1.0)
+        v83 = tl.where(v15, 1.0, 0.0)
+        v84 = v83 - p_th0
+        v85 = v84 * v84
+        v8 = v2 - v5
+        v9 = _decay(v8)
+        v16 = tl.where(v15, 0.0, v9)
+        v40 = v9 * v9
+        v48 = v9 * v40
+        v72 = tl.where(v15, 0.0, v40)
+        v133 = tl.where(v15, 0.0, v48)
+        lanes_v10 = lanes_v10 * _spread(shrink_v5, BLOCK) + tl.where(col_mask, v9, 0.0)
+        lanes_v17 = lanes_v17 * _spread(shrink_v5, BLOCK) + tl.where(col_mask, v16, 0.0)
+        lanes_v20 = lanes_v20 + tl.where(col_mask, v19, 0.0)
+        lanes_v41 = lanes_v41 * _spread((shrink_v5 * shrink_v5), BLOCK) + tl.where(col_mask, v40, 0.0)
+        lanes_v49 = lanes_v49 * _spread((shrink_v5 * shrink_v5 * shrink_v5), BLOCK) + tl.where(col_mask, v48, 0.0)
+        lanes_v73 = lanes_v73 * _spread((shrink_v5 * shrink_v5), BLOCK) + tl.where(col_mask, v72, 0.0)
+        lanes_v134 = lanes_v134 * _spread((shrink_v5 * shrink_v5 * shrink_v5), BLOCK) + tl.where(col_mask, v133, 0.0)
+        lanes_v177 = lanes_v177 + tl.where(col_mask, v85, 0.0)
+    lane = first + tl.arange(0, BLOCK)[None, :]
+    at = line_z + lane.to(tl.int64) * in_z_class_stride
+    next_v2 = tl.load(at, mask=(first < last) & row_mask, other=0, eviction_policy="evict_last")
+    for done in range(0, last - first, BLOCK):
+        lane = first + done + tl.arange(0, BLOCK)[None, :]
+        col = lane - shift
         col_mask = tl.full([1, BLOCK], True, tl.int1)
         mask = row_mask & col_mask
-        now_v2 = ahead_v2
-        ahead_v2 = tl.load(at_z + (col + BLOCK).to(tl.int64) * in_z_class_stride, mask=(done + BLOCK < whole) & row_mask, other=0, eviction_policy="evict_last")
+        now_v2 = next_v2
+        at = line_z + (lane + BLOCK).to(tl.int64) * in_z_class_stride
+        next_v2 = tl.load(at, mask=(done < final) & row_mask, other=0, eviction_policy="evict_last")
         v2 = now_v2.to(tl.float32)
+        block = tl.broadcast_to(tl.where(col_mask, v2, float("-inf")), [ROWS, BLOCK])
         before_v5 = largest_v5
-        largest_v5 = _max(before_v5, tl.reduce(tl.where(col_mask, v2, float("-inf")), 1, _max, keep_dims=True))
+        largest_v5 = _max(before_v5, tl.reduce(tl.reshape(block, [ROWS, BLOCK // PART, PART]), 2, _max))
         stays_v5 = largest_v5 == before_v5
-        v5 = tl.where(largest_v5 == float("-inf"), 0.0, largest_v5)
         grown_v5 = tl.where(stays_v5, 0.0, largest_v5 - before_v5)
-        shrink_v5 = tl.exp(-grown_v5)
+        shrink_v5 = _decay(-grown_v5)
+        v5 = _spread(tl.where(largest_v5 == float("-inf"), 0.0, largest_v5), BLOCK)
         v15 = col == v3
         v19 = tl.where(v15, 0.0, 1.0)
         v83 = tl.where(v15, 1.0, 0.0)
@@ -324,27 +414,29 @@ def taylor3_stream_kernel(
         v48 = v9 * v40
         v72 = tl.where(v15, 0.0, v40)
         v133 = tl.where(v15, 0.0, v48)
-        lanes_v10 = lanes_v10 * shrink_v5 + tl.where(col_mask, v9, 0.0)
-        lanes_v17 = lanes_v17 * shrink_v5 + tl.where(col_mask, v16, 0.0)
+        lanes_v10 = lanes_v10 * _spread(shrink_v5, BLOCK) + tl.where(col_mask, v9, 0.0)
+        lanes_v17 = lanes_v17 * _spread(shrink_v5, BLOCK) + tl.where(col_mask, v16, 0.0)
         lanes_v20 = lanes_v20 + tl.where(col_mask, v19, 0.0)
-        lanes_v41 = lanes_v41 * (shrink_v5 * shrink_v5) + tl.where(col_mask, v40, 0.0)
-        lanes_v49 = lanes_v49 * (shrink_v5 * shrink_v5 * shrink_v5) + tl.where(col_mask, v48, 0.0)
-        lanes_v73 = lanes_v73 * (shrink_v5 * shrink_v5) + tl.where(col_mask, v72, 0.0)
-        lanes_v134 = lanes_v134 * (shrink_v5 * shrink_v5 * shrink_v5) + tl.where(col_mask, v133, 0.0)
+        lanes_v41 = lanes_v41 * _spread((shrink_v5 * shrink_v5), BLOCK) + tl.where(col_mask, v40, 0.0)
+        lanes_v49 = lanes_v49 * _spread((shrink_v5 * shrink_v5 * shrink_v5), BLOCK) + tl.where(col_mask, v48, 0.0)
+        lanes_v73 = lanes_v73 * _spread((shrink_v5 * shrink_v5), BLOCK) + tl.where(col_mask, v72, 0.0)
+        lanes_v134 = lanes_v134 * _spread((shrink_v5 * shrink_v5 * shrink_v5), BLOCK) + tl.where(col_mask, v133, 0.0)
         lanes_v177 = lanes_v177 + tl.where(col_mask, v85, 0.0)
     if not FULL:
-        col = whole + tl.arange(0, BLOCK)[None, :]
+        lane = last + tl.arange(0, BLOCK)[None, :]
+        col = lane - shift
         col_mask = col < classes
         mask = row_mask & col_mask
-        ahead_v2 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=col_mask & row_mask, other=0, eviction_policy="evict_last")
-        now_v2 = ahead_v2
+        at = line_z + lane.to(tl.int64) * in_z_class_stride
+        now_v2 = tl.load(at, mask=col_mask & row_mask, other=0, eviction_policy="evict_last")
         v2 = now_v2.to(tl.float32)
+        block = tl.broadcast_to(tl.where(col_mask, v2, float("-inf")), [ROWS, BLOCK])
         before_v5 = largest_v5
-        largest_v5 = _max(before_v5, tl.reduce(tl.where(col_mask, v2, float("-inf")), 1, _max, keep_dims=True))
+        largest_v5 = _max(before_v5, tl.reduce(tl.reshape(block, [ROWS, BLOCK // PART, PART]), 2, _max))
         stays_v5 = largest_v5 == before_v5
-        v5 = tl.where(largest_v5 == float("-inf"), 0.0, largest_v5)
         grown_v5 = tl.where(stays_v5, 0.0, largest_v5 - before_v5)
-        shrink_v5 = tl.exp(-grown_v5)
+        shrink_v5 = _decay(-grown_v5)
+        v5 = _spread(tl.where(largest_v5 == float("-inf"), 0.0, largest_v5), BLOCK)
         v15 = col == v3
         v19 = tl.where(v15, 0.0, 1.0)
         v83 = tl.where(v15, 1.0, 0.0)
@@ -357,15 +449,26 @@ def taylor3_stream_kernel(
         v48 = v9 * v40
         v72 = tl.where(v15, 0.0, v40)
         v133 = tl.where(v15, 0.0, v48)
-        lanes_v10 = lanes_v10 * shrink_v5 + tl.where(col_mask, v9, 0.0)
-        lanes_v17 = lanes_v17 * shrink_v5 + tl.where(col_mask, v16, 0.0)
+        lanes_v10 = lanes_v10 * _spread(shrink_v5, BLOCK) + tl.where(col_mask, v9, 0.0)
+        lanes_v17 = lanes_v17 * _spread(shrink_v5, BLOCK) + tl.where(col_mask, v16, 0.0)
         lanes_v20 = lanes_v20 + tl.where(col_mask, v19, 0.0)
-        lanes_v41 = lanes_v41 * (shrink_v5 * shrink_v5) + tl.where(col_mask, v40, 0.0)
-        lanes_v49 = lanes_v49 * (shrink_v5 * shrink_v5 * shrink_v5) + tl.where(col_mask, v48, 0.0)
-        lanes_v73 = lanes_v73 * (shrink_v5 * shrink_v5) + tl.where(col_mask, v72, 0.0)
-        lanes_v134 = lanes_v134 * (shrink_v5 * shrink_v5 * shrink_v5) + tl.where(col_mask, v133, 0.0)
+        lanes_v41 = lanes_v41 * _spread((shrink_v5 * shrink_v5), BLOCK) + tl.where(col_mask, v40, 0.0)
+        lanes_v49 = lanes_v49 * _spread((shrink_v5 * shrink_v5 * shrink_v5), BLOCK) + tl.where(col_mask, v48, 0.0)
+        lanes_v73 = lanes_v73 * _spread((shrink_v5 * shrink_v5), BLOCK) + tl.where(col_mask, v72, 0.0)
+        lanes_v134 = lanes_v134 * _spread((shrink_v5 * shrink_v5 * shrink_v5), BLOCK) + tl.where(col_mask, v133, 0.0)
         lanes_v177 = lanes_v177 + tl.where(col_mask, v85, 0.0)
-    v5 = largest_v5
+    v5 = tl.reduce(largest_v5, 1, _max, keep_dims=True)
+    before_v5 = largest_v5
+    largest_v5 = _max(before_v5, v5)
+    stays_v5 = largest_v5 == before_v5
+    grown_v5 = tl.where(stays_v5, 0.0, largest_v5 - before_v5)
+    shrink_v5 = _decay(-grown_v5)
+    lanes_v10 = lanes_v10 * _spread(shrink_v5, BLOCK)
+    lanes_v17 = lanes_v17 * _spread(shrink_v5, BLOCK)
+    lanes_v41 = lanes_v41 * _spread((shrink_v5 * shrink_v5), BLOCK)
+    lanes_v49 = lanes_v49 * _spread((shrink_v5 * shrink_v5 * shrink_v5), BLOCK)
+    lanes_v73 = lanes_v73 * _spread((shrink_v5 * shrink_v5), BLOCK)
+    lanes_v134 = lanes_v134 * _spread((shrink_v5 * shrink_v5 * shrink_v5), BLOCK)
     v10 = tl.where(v5 == float("-inf"), float("nan"), tl.sum(lanes_v10, 1, keep_dims=True))
     v17 = tl.where(v5 == float("-inf"), float("nan"), tl.sum(lanes_v17, 1, keep_dims=True))
     v20 = tl.sum(lanes_v20, 1, keep_dims=True)
@@ -485,11 +588,12 @@ def taylor3_stream_kernel(
     v187 = v25 * v86
     scaled_v11 = v11 * scale
     if not FULL:
-        col = whole + tl.arange(0, BLOCK)[None, :]
+        lane = last + tl.arange(0, BLOCK)[None, :]
+        col = lane - shift
         col_mask = col < classes
         mask = row_mask & col_mask
-        ahead_v2 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=col_mask & row_mask, other=0, eviction_policy="evict_first")
-        now_v2 = ahead_v2
+        at = line_z + lane.to(tl.int64) * in_z_class_stride
+        now_v2 = tl.load(at, mask=col_mask & row_mask, other=0, eviction_policy="evict_first")
         v2 = now_v2.to(tl.float32)
         v15 = col == v3
         v83 = tl.where(v15, 1.0, 0.0)
@@ -515,19 +619,25 @@ def taylor3_stream_kernel(
         v152 = v106 - v151
         v153 = v152 * v9
         v154 = v153 * v11
-        destination = plane * rows * classes + row * out_row_stride + col.to(tl.int64) * out_class_stride
+        line = origin if EVEN or SHIFT else plane * rows * classes + row * out_row_stride
+        destination = line + lane.to(tl.int64) * out_class_stride
         if grad_z_ptr is not None:
             scaled_v154 = v153 * scaled_v11
-            tl.store(grad_z_ptr + destination, (scaled_v154).to(grad_z_ptr.dtype.element_ty), mask=mask & usable, eviction_policy="evict_first")
-            tl.store(grad_z_ptr + destination, tl.cast(filler, grad_z_ptr.dtype.element_ty), mask=mask & (usable == 0), eviction_policy="evict_first")
-    col = whole - BLOCK + tl.arange(0, BLOCK)[None, :]
-    ahead_v2 = tl.load(at_z + col.to(tl.int64) * in_z_class_stride, mask=(whole > 0) & row_mask, other=0, eviction_policy="evict_first")
-    for done in range(0, whole, BLOCK):
-        col = whole - BLOCK - done + tl.arange(0, BLOCK)[None, :]
+            gradient = scaled_v154.to(grad_z_ptr.dtype.element_ty)
+            tl.store(grad_z_ptr + destination, gradient, mask=mask & usable, eviction_policy="evict_first")
+            gradient = tl.cast(filler, grad_z_ptr.dtype.element_ty)
+            tl.store(grad_z_ptr + destination, gradient, mask=mask & (usable == 0), eviction_policy="evict_first")
+    lane = last - BLOCK + tl.arange(0, BLOCK)[None, :]
+    at = line_z + lane.to(tl.int64) * in_z_class_stride
+    next_v2 = tl.load(at, mask=(first < last) & row_mask, other=0, eviction_policy="evict_first")
+    for done in range(0, last - first, BLOCK):
+        lane = last - BLOCK - done + tl.arange(0, BLOCK)[None, :]
+        col = lane - shift
         col_mask = tl.full([1, BLOCK], True, tl.int1)
         mask = row_mask & col_mask
-        now_v2 = ahead_v2
-        ahead_v2 = tl.load(at_z + (col - BLOCK).to(tl.int64) * in_z_class_stride, mask=(done + BLOCK < whole) & row_mask, other=0, eviction_policy="evict_first")
+        now_v2 = next_v2
+        at = line_z + (lane - BLOCK).to(tl.int64) * in_z_class_stride
+        next_v2 = tl.load(at, mask=(done < final) & row_mask, other=0, eviction_policy="evict_first")
         v2 = now_v2.to(tl.float32)
         v15 = col == v3
         v83 = tl.where(v15, 1.0, 0.0)
@@ -553,11 +663,54 @@ def taylor3_stream_kernel(
         v152 = v106 - v151
         v153 = v152 * v9
         v154 = v153 * v11
-        destination = plane * rows * classes + row * out_row_stride + col.to(tl.int64) * out_class_stride
+        line = origin if EVEN or SHIFT else plane * rows * classes + row * out_row_stride
+        destination = line + lane.to(tl.int64) * out_class_stride
         if grad_z_ptr is not None:
             scaled_v154 = v153 * scaled_v11
-            tl.store(grad_z_ptr + destination, (scaled_v154).to(grad_z_ptr.dtype.element_ty), mask=mask & usable, eviction_policy="evict_first")
-            tl.store(grad_z_ptr + destination, tl.cast(filler, grad_z_ptr.dtype.element_ty), mask=mask & (usable == 0), eviction_policy="evict_first")
+            gradient = scaled_v154.to(grad_z_ptr.dtype.element_ty)
+            tl.store(grad_z_ptr + destination, gradient, mask=mask & usable, eviction_policy="evict_first")
+            gradient = tl.cast(filler, grad_z_ptr.dtype.element_ty)
+            tl.store(grad_z_ptr + destination, gradient, mask=mask & (usable == 0), eviction_policy="evict_first")
+    if SHIFT:
+        lane = 0 + tl.arange(0, BLOCK)[None, :]
+        col = lane - shift
+        col_mask = (col >= 0) & (col < classes)
+        mask = row_mask & col_mask
+        at = line_z + lane.to(tl.int64) * in_z_class_stride
+        now_v2 = tl.load(at, mask=col_mask & row_mask, other=0, eviction_policy="evict_first")
+        v2 = now_v2.to(tl.float32)
+        v15 = col == v3
+        v83 = tl.where(v15, 1.0, 0.0)
+        v84 = v83 - p_th0
+        v85 = v84 * v84
+        v88 = v85 * v87
+        v95 = v94 * v84
+        v99 = v98 * v84
+        v101 = v99 + v100
+        v8 = v2 - v5
+        v9 = _decay(v8)
+        v89 = v9 * v11
+        v90 = v89 - p_th1
+        v91 = v90 * v90
+        v93 = v91 * v92
+        v96 = v93 + v95
+        v97 = v92 * v90
+        v102 = v97 + v101
+        v103 = v102 * v90
+        v104 = 2.0 * v103
+        v105 = v96 + v104
+        v106 = v88 + v105
+        v152 = v106 - v151
+        v153 = v152 * v9
+        v154 = v153 * v11
+        line = origin if EVEN or SHIFT else plane * rows * classes + row * out_row_stride
+        destination = line + lane.to(tl.int64) * out_class_stride
+        if grad_z_ptr is not None:
+            scaled_v154 = v153 * scaled_v11
+            gradient = scaled_v154.to(grad_z_ptr.dtype.element_ty)
+            tl.store(grad_z_ptr + destination, gradient, mask=mask & usable, eviction_policy="evict_first")
+            gradient = tl.cast(filler, grad_z_ptr.dtype.element_ty)
+            tl.store(grad_z_ptr + destination, gradient, mask=mask & (usable == 0), eviction_policy="evict_first")
 
     sample = plane * rows + row
     value = v82
@@ -591,12 +744,14 @@ def taylor3_stream_kernel(
 
 
 TILES = {
-    # By architecture: values of a program at most, its kernel, and how it is launched.
+    # By architecture: classes at most, values of a program, its kernel, and how it is launched.
     "any": (
-        (1024, taylor3_kernel, {"num_warps": 4, "maxnreg": 128}),
-        (2048, taylor3_kernel, {"num_warps": 4, "maxnreg": 128}),
-        (4096, taylor3_kernel, {"num_warps": 8, "maxnreg": 128}),
-        (2048, taylor3_stream_kernel, {"num_warps": 16, "maxnreg": 128}),
+        (512, 512, taylor3_kernel, {"num_warps": 2}),
+        (1024, 1024, taylor3_kernel, {"num_warps": 1}),
+        (2048, 2048, taylor3_kernel, {"num_warps": 2}),
+        (4096, 4096, taylor3_kernel, {"num_warps": 4}),
+        (8192, 8192, taylor3_kernel, {"num_warps": 8}),
+        (1099511627776, 1024, taylor3_stream_kernel, {"num_warps": 4}),
     ),
 }
 
@@ -609,16 +764,16 @@ def _arch(device):
 
 
 @lru_cache(1024)
-def _tile(arch, classes, rows=1, across=False):
+def _tile(arch, classes, rows=1, across=False, dense=False):
     """The kernel for rows of that many classes, what a program of it holds, and how it is launched.
 
     That is one whole row, or as many short ones as there is room for; of a long one a block. `across`:
-    `rows` rows lie side by side in memory, not their classes.
+    `rows` rows lie side by side in memory, not their classes; `dense`: rows lie one after the other.
     """
     block = triton.next_power_of_2(max(classes, 1))
     least = min(32, triton.next_power_of_2(max(rows, 1))) if across else 1
-    for most, kernel, how in TILES.get(arch, TILES["any"]):
-        if block * least <= most and not (across and "num_ctas" in how):
+    for longest, most, kernel, how in TILES.get(arch, TILES["any"]):
+        if block * least <= longest and not (across and "num_ctas" in how):
             break
     block = min(block, most // least)
     height = most // block
@@ -626,19 +781,32 @@ def _tile(arch, classes, rows=1, across=False):
         height = min(height, triton.next_power_of_2(max(rows, 1)))
     # AMD's warps have 64 lanes, and the registers of NVIDIA's mean nothing to it.
     how = {"num_warps": max(how["num_warps"] // 2, 1)} if arch == "hip" else how
+    shift = dense and classes % 8 > 0 and longest > most and height == 1
+    if shift and block > 8 * 32 * how["num_warps"]:  # the blocks at both ends of a row need more registers
+        block //= 2
     full = classes > 0 and classes % block == 0
-    return kernel, {"ROWS": height, "BLOCK": block, "FULL": full, **how}
+    lies = {"FULL": full, "EVEN": dense and classes % 8 == 0, "SHIFT": shift}
+    return kernel, {"ROWS": height, "BLOCK": block, **lies, **how}
 INPLACE = ('z',)
 
 
-def _room(planes, rows, classes, across, dtype, device):
-    """Room for a gradient [planes, rows, classes], in memory with the rows side by side if `across`."""
+def _room(batch, classes, across, dtype, device):
+    """Room for a gradient, [*batch, classes], in memory with the rows side by side if `across`."""
     if across:
+        planes, rows = batch
         return torch.empty((planes, classes, rows), dtype=dtype, device=device).transpose(1, 2)
-    return torch.empty((planes, rows, classes), dtype=dtype, device=device)
+    return torch.empty((*batch, classes), dtype=dtype, device=device)
 
 
-def launch(inputs, params, wrt, scale, ignore_index=-100, weight=None, inplace=()):
+def _start(kernel, programs, values, sizes):
+    """Starts a kernel on the device of the first value."""
+    with torch.cuda.device_of(values[0]):
+        kernel[(programs,)](*values, **sizes)
+
+
+def launch(
+    inputs, params, wrt, scale, ignore_index=-100, weight=None, inplace=(), start=_start, counts=False
+):  # fmt: skip
     """Loss per row, float32 [rows], and a dict of the gradients named in `wrt`, each times `scale`.
 
     inputs: z [rows, classes], t [rows]; any strides.
@@ -653,42 +821,49 @@ def launch(inputs, params, wrt, scale, ignore_index=-100, weight=None, inplace=(
     A gradient is laid out like its input and has its dtype. What all rows share, a parameter above all, gets
     one float32 term per row, for the caller to sum. Gradients of inputs named in `inplace`, some of INPLACE,
     take their memory, which has to be laid out like a gradient and to be no other input's.
+
+    start: what starts the kernel: a function of it, the number of programs, its arguments, and its sizes by name.
+    counts: scale is not given but found, and stored where it is: 1 over the rows of a plane that count.
     """
     in_z, in_t = inputs
-    planes = [t.shape[0] for t, axes in ((in_z, 3), (in_t, 2), (params, 2),) if t.dim() == axes]
-    flat, planes = not planes, planes[0] if planes else 1
+    flat = in_z.dim() == 2 and in_t.dim() == 1 and params.dim() == 1
+    planes = 1 if flat else [t.shape[0] for t, axes in ((in_z, 3), (in_t, 2), (params, 2),) if t.dim() == axes][0]
     rows = in_z.shape[-2]
     device = in_z.device
     classes = in_z.shape[-1]
     across = not flat and in_z.stride(-1) > in_z.stride(-2)
+    dense = not across and all(t.is_contiguous() and (flat or t.dim() > 2) for t in (in_z,))
     out_row_stride, out_class_stride = (1, rows) if across else (classes, 1)
-    loss = torch.empty((planes, rows), dtype=torch.float32, device=device)
+    batch = (rows,) if flat else (planes, rows)
+    loss = torch.empty(batch, dtype=torch.float32, device=device)
     if "z" in inplace:
-        grad_z = in_z[None] if flat else in_z
+        grad_z = in_z
     else:
-        grad_z = _room(planes, rows, classes, across, dtype=in_z.dtype, device=device) if "z" in wrt else None
-    grad_th0 = torch.empty((planes, rows), dtype=torch.float32, device=device) if "th0" in wrt else None
-    grad_th1 = torch.empty((planes, rows), dtype=torch.float32, device=device) if "th1" in wrt else None
-    grad_th2 = torch.empty((planes, rows), dtype=torch.float32, device=device) if "th2" in wrt else None
-    grad_th3 = torch.empty((planes, rows), dtype=torch.float32, device=device) if "th3" in wrt else None
-    grad_th4 = torch.empty((planes, rows), dtype=torch.float32, device=device) if "th4" in wrt else None
-    grad_th5 = torch.empty((planes, rows), dtype=torch.float32, device=device) if "th5" in wrt else None
-    grad_th6 = torch.empty((planes, rows), dtype=torch.float32, device=device) if "th6" in wrt else None
-    grad_th7 = torch.empty((planes, rows), dtype=torch.float32, device=device) if "th7" in wrt else None
-    kernel, tile = _tile(_arch(device), classes, rows if across else 1, across)
+        grad_z = _room(batch, classes, across, dtype=in_z.dtype, device=device) if "z" in wrt else None
+    grad_th0 = torch.empty(batch, dtype=torch.float32, device=device) if "th0" in wrt else None
+    grad_th1 = torch.empty(batch, dtype=torch.float32, device=device) if "th1" in wrt else None
+    grad_th2 = torch.empty(batch, dtype=torch.float32, device=device) if "th2" in wrt else None
+    grad_th3 = torch.empty(batch, dtype=torch.float32, device=device) if "th3" in wrt else None
+    grad_th4 = torch.empty(batch, dtype=torch.float32, device=device) if "th4" in wrt else None
+    grad_th5 = torch.empty(batch, dtype=torch.float32, device=device) if "th5" in wrt else None
+    grad_th6 = torch.empty(batch, dtype=torch.float32, device=device) if "th6" in wrt else None
+    grad_th7 = torch.empty(batch, dtype=torch.float32, device=device) if "th7" in wrt else None
+    kernel, tile = _tile(_arch(device), classes, rows if across else 1, across, dense)
+    if counts and "num_ctas" in tile:  # a cluster of blocks cannot count; this table has none
+        kernel, tile = _tile("any", classes, rows if across else 1, across, dense)
     if rows > 0 and planes > 0:
-        with torch.cuda.device_of(loss):
-            kernel[(planes * triton.cdiv(rows, tile["ROWS"]),)](
-                in_z, in_z.stride(0) if in_z.dim() > 2 else 0, in_z.stride(-2), in_z.stride(-1),
-                in_t, in_t.stride(0) if in_t.dim() > 1 else 0, in_t.stride(-1),
-                params, params.stride(0) if params.dim() > 1 else 0,
-                scale, 1 if scale.numel() > 1 else 0,
-                weight, loss,
-                grad_z, grad_th0, grad_th1, grad_th2, grad_th3, grad_th4, grad_th5, grad_th6, grad_th7,
-                out_row_stride, out_class_stride,
-                ignore_index, rows, classes,
-                **tile, ALIGNED=across and rows % 16 == 0,
-            )
+        programs = planes * -(-rows // tile["ROWS"])
+        values = (
+            in_z, 0 if flat or in_z.dim() == 2 else in_z.stride(0), in_z.stride(-2), in_z.stride(-1),
+            in_t, 0 if flat or in_t.dim() == 1 else in_t.stride(0), in_t.stride(-1),
+            params, 0 if flat or params.dim() == 1 else params.stride(0),
+            scale, 1 if scale.numel() > 1 else 0,
+            weight, loss,
+            grad_z, grad_th0, grad_th1, grad_th2, grad_th3, grad_th4, grad_th5, grad_th6, grad_th7,
+            out_row_stride, out_class_stride,
+            ignore_index, rows, classes,
+        )
+        start(kernel, programs, values, {**tile, "ALIGNED": across and rows % 16 == 0, "COUNTS": counts})
     grads = {
         "z": grad_z,
         "th0": grad_th0,
@@ -700,6 +875,4 @@ def launch(inputs, params, wrt, scale, ignore_index=-100, weight=None, inplace=(
         "th6": grad_th6,
         "th7": grad_th7,
     }
-    if flat:
-        return loss[0], {name: grads[name][0] for name in wrt}
     return loss, {name: grads[name] for name in wrt}
