@@ -1,12 +1,12 @@
 """The streaming family: a Triton kernel that walks its rows in blocks of classes, once for each phase that passes.
 
-It takes any number of classes: blocks that are full, without masks, and what is left. Blocks are loaded while those
-before them are computed, for little of a row is under way at a time; every other pass walks from the last class to the
+It takes any number of classes: blocks that are full, without masks, and what is left. A block is loaded while the one
+before it is computed, for little of a row is under way at a time; every other pass walks from the last class to the
 first, and finds in the cache what the one before has read last.
 
- A value per class is computed again from its loads in every pass that needs it;
-a reduction accumulates lane by lane, in tiles [ROWS, BLOCK], and becomes one number per row at the end of its loop. A
-maximum that sums of its own pass follow is one number per row throughout; where it grows, they are scaled.
+A value per class is computed again from its loads in every pass that needs it; a reduction accumulates lane by lane, in
+tiles [ROWS, BLOCK], and becomes one number per row at the end of its loop. Of a maximum that sums of its own pass
+follow there is one for every few lanes; where it grows, their sums are scaled, and at the end to the maximum of all.
 """
 
 from __future__ import annotations

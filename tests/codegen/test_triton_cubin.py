@@ -6,6 +6,7 @@ Compilation runs in one process of its own, for the others have Triton's interpr
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,7 @@ import glo_dsl as glo
 from glo_dsl.passes.pipeline import whole_program
 from glo_codegen.triton_launch import tiled
 from test_triton_cubin import EXAMPLES, POPULATION, TARGETS, ZOO, program_of, synthetic
+from glo_dsl.runtime import triton_compile
 from glo_dsl.runtime.triton_compile import build_switch, build_triton, compile_triton
 
 folder = Path(sys.argv[1])
@@ -62,6 +64,12 @@ for path in EXAMPLES:
     if not tiled(program_of(path.read_text())):
         ptx = build_triton(program_of(path.read_text()), "cuda:90", "bfloat16", aligned=True).asm["ptx"]
         (folder / f"{path.stem}.ptx").write_text(ptx)
+printed = triton_compile.emit_triton
+triton_compile.emit_triton = lambda *args: printed(*args).replace("dense=False", "dense=True")  # as launches mostly are
+for classes in (1000, 50257):
+    ptx = build_triton(whole_program(glo.zoo["cross_entropy"]), "cuda:90", "bfloat16", classes).asm["ptx"]
+    (folder / f"dense.{classes}.ptx").write_text(ptx)
+triton_compile.emit_triton = printed
 for target, kind in TARGETS:
     code = compile_triton(program_of(EXAMPLES[0].read_text()), target, kind, "float16")
     (folder / f"{target}.{kind}".replace(":", "_")).write_bytes(code.encode() if isinstance(code, str) else code)
@@ -178,3 +186,11 @@ def test_adjacent_rows_are_loaded_as_vectors(compiled: Path, name: str) -> None:
     """8 numbers of 16 bits at a time: one by one, they would keep a fast memory waiting."""
     ptx = (compiled / f"{name}.ptx").read_text()
     assert "ld.global.v4.b32" in ptx and "st.global.v4.b32" in ptx and "ld.global.b16" not in ptx
+
+
+@pytest.mark.parametrize(("classes", "singly"), [(1000, 8), (50257, 80)])
+def test_rows_that_begin_where_no_16_numbers_do_are_read_as_vectors(compiled: Path, classes: int, singly: int) -> None:
+    """One by one are read: of rows of multiples of 8 the logit of the class, by each warp; of others their two ends."""
+    ptx = (compiled / f"dense.{classes}.ptx").read_text()
+    assert re.search(r"ld\.global\S*\.v4\.b32", ptx) and re.search(r"st\.global\S*\.v4\.b32", ptx)
+    assert len(re.findall(r"ld\.global\S*\.b16", ptx)) <= singly
