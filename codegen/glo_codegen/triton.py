@@ -16,7 +16,7 @@ from glo_codegen.triton_helpers import helpers_of
 from glo_codegen.triton_launch import add_launch, add_room, kernel_name, stream_name, tiled
 from glo_codegen.triton_spell import add_products, add_start, add_stores, kernel, masked, spelled, spelling, title
 from glo_codegen.triton_stream import add_streaming, streamed_spellings
-from glo_codegen.triton_tiles import ANY, Tile, add_tiles, tiles
+from glo_codegen.triton_tiles import ANY, Tile, add_tiles, cap_of, tiles
 
 LINE = 'TILE = {"BLOCK": 1024, "num_warps": 4}'
 """How an elementwise kernel is launched."""
@@ -43,7 +43,8 @@ def emit_triton(program: Program, measured: Mapping[str, Sequence[Tile]] | None 
     if tiled(program):
         add_streaming(program, lines)
         lines.add("", "")
-        add_tiles({ANY: tiles(program), **(measured or {})}, kernel_name(program), stream_name(program), lines)
+        tables = {ANY: tiles(program), **(measured or {})}
+        add_tiles(tables, kernel_name(program), stream_name(program), cap_of(program), lines)
     else:
         lines.add(LINE)
     lines.add(f"INPLACE = {overwritable(program)!r}", "", "")

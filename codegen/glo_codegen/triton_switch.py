@@ -29,7 +29,7 @@ from glo_codegen.triton_launch import (
     tiled,
     wrapped,
 )
-from glo_codegen.triton_tiles import ANY, add_tiles, tiles
+from glo_codegen.triton_tiles import ANY, add_tiles, cap_of, tiles
 
 NAME = "switch"
 
@@ -133,7 +133,8 @@ def _tiles(union: Program, programs: Sequence[Program], lines: Lines) -> None:
         return
     tables = [[tile for tile in tiles(program) if not tile.streams] for program in programs]
     table = min(tables, key=lambda each: each[-1].values)
-    add_tiles({ANY: table}, kernel_name(union), kernel_name(union), lines)
+    cap = max(map(cap_of, programs))
+    add_tiles({ANY: table}, kernel_name(union), kernel_name(union), cap, lines)
     lines.add("", "", f"LONGEST = {table[-1].values}", "", "")
 
 

@@ -32,8 +32,8 @@ REGISTERS = 90
 LANES = 512
 """Those of 16 warps."""
 
-PACKED = 512
-"""Values of a program that holds several short rows, of one warp."""
+PACKED, SHORT = 1024, 256
+"""Values of a program that holds several short rows, and classes of such a row at most."""
 
 ACROSS = 32
 """Rows of a program at least where rows, not classes, lie side by side: less would leave memory lines half used."""
@@ -56,7 +56,7 @@ class Tile:
         values: of all rows that a program holds at a time.
         warps: of a program; where it is a cluster, of each of its `ctas` blocks.
         streams: whether it takes longer rows, that many values at a time.
-        classes: of a row at most; 0: any number.
+        classes: of a row at most; 0: as many as there are values, or any number where it streams.
     """
 
     values: int
@@ -86,15 +86,26 @@ def each_of(program: Program) -> int:
     return 32 if alive <= MOST else 16
 
 
+def cap_of(program: Program) -> int:
+    """Registers of a lane at most where a row is on chip; 0: as the assembler likes. It likes many where a lane holds
+    much, and needs fewer: with 128 a core has room for 16 warps."""
+    return 128 if each_of(program) == 32 and live_values(program, sums=False) > MUCH else 0
+
+
 def tiles(program: Program) -> tuple[Tile, ...]:
     """The table of a loss with classes, from short rows to those of any length."""
     each = each_of(program)
-    roomy = each == 32 and live_values(program, sums=False) <= MUCH
-    table = [Tile(PACKED, 1 if roomy else 2)]
+    roomy = each == 32 and not cap_of(program)
+    packed, table = Tile(PACKED, 4, classes=SHORT), [Tile(2 * SHORT, 1 if roomy else 2)]
     while table[-1].values < min(LONGEST, LANES * each):
         table.append(Tile(2 * table[-1].values, max(2 * table[-1].values // (WARP * each), 1)))
     walked = program.walked or program
-    return *table, *_walks(live_values(walked), holds_much(walked))
+    return packed, *table, *_walks(live_values(walked), holds_much(walked))
+
+
+def reach(tile: Tile) -> int:
+    """Classes of a row at most."""
+    return tile.classes or (ENDLESS if tile.streams else tile.values)
 
 
 def _walks(live: int, much: bool) -> Iterator[Tile]:
@@ -110,13 +121,13 @@ def _walks(live: int, much: bool) -> Iterator[Tile]:
     yield Tile(8192 if light else 4096, 16, streams=True)
 
 
-def add_tiles(tables: Mapping[str, Sequence[Tile]], kernel: str, stream: str, lines: Lines) -> None:
+def add_tiles(tables: Mapping[str, Sequence[Tile]], kernel: str, stream: str, cap: int, lines: Lines) -> None:
     """The tables by architecture, such as `cuda:90`, and `_tile`, which finds in them what a launch needs."""
     with lines.block("TILES = {", "}"):
         lines.add("# By architecture: classes at most, values of a program, its kernel, and how it is launched.")
         for arch, table in tables.items():
             with lines.block(f'"{arch}": (', "),"):
-                lines.add(*(_row(tile, kernel, stream) for tile in table))
+                lines.add(*(_row(tile, kernel, stream, cap) for tile in table))
     lines.add("", "", "@cache")
     with lines.block("def _arch(device):"):
         lines.add(
@@ -135,7 +146,8 @@ def add_tiles(tables: Mapping[str, Sequence[Tile]], kernel: str, stream: str, li
             "block = triton.next_power_of_2(max(classes, 1))",
             f"least = min({ACROSS}, triton.next_power_of_2(max(rows, 1))) if across else 1",
             f'for longest, most, kernel, how in TILES.get(arch, TILES["{ANY}"]):',
-            '    if block * least <= longest and not (across and "num_ctas" in how):',
+            "    fits = longest > most or block * least <= most  # one that streams takes a part of a row",
+            '    if fits and block <= longest and not (across and "num_ctas" in how):',
             "        break",
             "block = min(block, most // least)",
             "height = most // block",
@@ -152,9 +164,8 @@ def add_tiles(tables: Mapping[str, Sequence[Tile]], kernel: str, stream: str, li
         )
 
 
-def _row(tile: Tile, kernel: str, stream: str) -> str:
-    how = f'"num_warps": {tile.warps}'
+def _row(tile: Tile, kernel: str, stream: str, cap: int) -> str:
+    how = f'"num_warps": {tile.warps}' + f', "maxnreg": {cap}' * bool(cap and not tile.streams)
     if tile.ctas > 1:
         how += f', "num_ctas": {tile.ctas}'
-    longest = (tile.classes or ENDLESS) if tile.streams else tile.values
-    return f"({longest}, {tile.values}, {stream if tile.streams else kernel}, {{{how}}}),"
+    return f"({reach(tile)}, {tile.values}, {stream if tile.streams else kernel}, {{{how}}}),"

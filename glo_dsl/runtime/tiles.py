@@ -11,17 +11,21 @@ import os
 import re
 import tempfile
 from collections.abc import Sequence
+from dataclasses import astuple
 from itertools import pairwise
 from pathlib import Path
 
 from glo_codegen.program import Program
-from glo_codegen.triton_tiles import ANY, Tile, sizes
+from glo_codegen.triton_tiles import ANY, Tile, reach, sizes
 from glo_dsl.runtime.cache import directory
 
 Table = tuple[Tile, ...]
 
-LARGEST = {"values": 2**20, "warps": 32, "ctas": 16}
+LARGEST = {"values": 2**20, "warps": 32, "ctas": 16, "classes": 2**20}
 """No tile has more."""
+
+KINDS = (int, int, int, bool, int)
+"""Of the fields of a tile, in their order."""
 
 
 def path() -> Path:
@@ -41,11 +45,10 @@ def keep(arch: str, size: int, table: Sequence[Tile]) -> None:
     Raises:
         ValueError: it has no end, or its numbers are none of a tile's.
     """
-    rows = [[t.values, t.warps, t.ctas, t.streams] for t in table]
+    rows = _stored(table)
     if _table(rows) is None:
         raise ValueError(f"not a table of tiles: {rows}")
-    tables = {a: {s: [[t.values, t.warps, t.ctas, t.streams] for t in table] for s, table in of.items()}
-              for a, of in _read().items()}  # fmt: skip
+    tables = {a: {s: _stored(kept) for s, kept in of.items()} for a, of in _read().items()}
     tables.setdefault(arch, {})[str(size)] = rows
     handle, name = tempfile.mkstemp(prefix=".tiles-", suffix=".json", dir=directory())
     with os.fdopen(handle, "w") as file:
@@ -78,18 +81,24 @@ def _is_arch(arch: str) -> bool:
     return arch == ANY or re.fullmatch(r"cuda:[0-9]{2,3}", arch) is not None
 
 
+def _stored(table: Sequence[Tile]) -> list[list[int]]:
+    return [list(astuple(tile)) for tile in table]
+
+
 def _table(rows: object) -> Table | None:
-    """The table that was stored, or None if it is not one: rows of growing length, and one that streams at the end."""
+    """The table that was stored, or None if it is not one: for rows of growing length, first those on chip, then those
+    that are walked, at the end of any length."""
     if not isinstance(rows, list) or not 1 <= len(rows) <= 32:
         return None
     table = []
     for row in rows:
-        if not isinstance(row, list) or len(row) != 4 or [type(n) for n in row] != [int, int, int, bool]:
+        if not isinstance(row, list) or tuple(map(type, row)) != KINDS:
             return None
-        values, warps, ctas, streams = row
-        limits = zip((values, warps, ctas), LARGEST.values())
+        values, warps, ctas, streams, classes = row
+        limits = zip((values, warps, ctas, classes or 1), LARGEST.values())
         if any(n < 1 or n & (n - 1) or n > limit for n, limit in limits):
             return None
-        table.append(Tile(values, warps, ctas, streams))
-    growing = all(a.values < b.values for a, b in pairwise(table[:-1]))
-    return tuple(table) if growing and [t.streams for t in table] == [False] * (len(table) - 1) + [True] else None
+        table.append(Tile(values, warps, ctas, streams, classes))
+    growing = all(reach(a) < reach(b) and a.streams <= b.streams for a, b in pairwise(table))
+    ends = [t.streams and not t.classes for t in table] == [False] * (len(table) - 1) + [True]
+    return tuple(table) if growing and ends and all(t.streams or t.classes <= t.values for t in table) else None

@@ -12,7 +12,7 @@ from torch import Tensor
 
 import glo_dsl
 from glo_codegen.triton import emit_triton
-from glo_codegen.triton_tiles import LANES, PACKED, Tile, sizes, tiles
+from glo_codegen.triton_tiles import LANES, SHORT, Tile, sizes, tiles
 from glo_dsl.passes.pipeline import whole_program
 from glo_dsl.runtime.load_module import load_module
 from glo_dsl.runtime.tiles import Table, keep
@@ -45,7 +45,8 @@ def candidates(classes: int, program: Any, clusters: bool) -> Iterator[Tile]:
     for ctas in (1, 2, 4, 8, 16) if clusters else (1,):
         each = classes // ctas
         if LANES <= each <= longest:
-            yield from (Tile(classes, w, ctas) for w in (1, 2, 4, 8, 16, 32) if 2 <= each // (32 * w) <= 32)
+            warps = (4, 8, 16, 32) if ctas > 1 else (1, 2, 4, 8, 16, 32)
+            yield from (Tile(classes, w, ctas) for w in warps if 2 <= each // (32 * w) <= 32)
     if classes > longest // 2:
         yield from (Tile(b, w, streams=True) for b in (block // 2, block, 2 * block) for w in (8, 16) if b <= classes)
 
@@ -85,7 +86,7 @@ def tune(
 
 
 def _lengths(longest: int) -> Iterator[int]:
-    classes = 2 * PACKED
+    classes = 2 * SHORT
     while classes <= longest:
         yield classes
         classes *= 2

@@ -88,14 +88,15 @@ def test_a_directory_is_no_place_for_what_is_no_cubin(run: Run, tmp_path: Path) 
 def test_resources(run: Run) -> None:
     if tool() is None:
         pytest.skip("this Triton ships no cuobjdump")
-    done = run("glo-compile", FOCAL, "--emit", "resources", "--target", "cuda:80, cuda:90")
+    words = "--emit", "resources", "--classes", "8000"  # so many that several warps meet in shared memory
+    done = run("glo-compile", FOCAL, *words, "--target", "cuda:80, cuda:90")
     assert done.returncode == 0, done.stderr.decode()
     head, *rows = done.stdout.decode().splitlines()
     assert head.split() == ["target", "registers", "stack", "local", "spills", "shared"]
     assert [row.split()[0] for row in rows] == ["cuda:80", "cuda:90"]
     for row in rows:
         registers, stack, local, spills, shared = map(int, row.split()[1:])
-        assert 16 < registers <= 255 and stack == local == spills == 0 <= shared
+        assert 16 < registers <= 128 and stack == local == spills == 0 < shared
     refused = run("glo-compile", FOCAL, "--emit", "resources", "--target", "hip:gfx942")
     assert refused.returncode == 1 and b"choose a target cuda:NN" in refused.stderr
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import glo_dsl as glo
-from glo_codegen.triton_tiles import LANES, LONGEST, Tile, each_of, tiles
+from glo_codegen.triton_tiles import LANES, LONGEST, Tile, each_of, reach, tiles
 from glo_dsl.passes.pipeline import whole_program
 from glo_dsl.runtime.compile import triton_module
 
@@ -22,8 +22,9 @@ def test_a_table_has_a_place_for_every_row(name: str) -> None:
     table = tiles(whole_program(glo.zoo[name]))
     whole, walked = [t for t in table if not t.streams], [t for t in table if t.streams]
     assert table == (*whole, *walked) and walked[-1].classes == 0 and all(t.classes for t in walked[:-1])
-    assert all(2 * a.values == b.values for a, b in pairwise(whole))
-    assert all(whole[-1].values < a.classes < b.classes for a, b in pairwise(walked[:-1]))
+    assert whole[0] == Tile(1024, 4, classes=256) and whole[1].values == 512
+    assert all(2 * a.values == b.values for a, b in pairwise(whole[1:]))
+    assert all(reach(a) < reach(b) for a, b in pairwise(table))
     assert LONGEST // 2 <= whole[-1].values <= LONGEST
 
 
@@ -54,6 +55,8 @@ def test_what_a_launch_is_told_of_its_rows_is_so(
     assert walks or tile["BLOCK"] >= classes
 
 
-def test_several_short_rows_share_a_warp() -> None:
-    program = whole_program(glo.zoo["nll"])
-    assert tiles(program)[0] == Tile(512, 1)
+def test_short_rows_share_a_program(module: ModuleType) -> None:
+    for classes, rows in ((10, 64), (256, 4), (257, 1)):
+        assert module._tile("any", classes)[1]["ROWS"] == rows
+    assert module._tile("any", 10, 4096, True)[1]["ROWS"] == 64  # side by side
+    assert module._tile("any", 200, 4096, True)[1]["ROWS"] == 32

@@ -397,6 +397,7 @@ def baikal_stream_kernel(
 TILES = {
     # By architecture: classes at most, values of a program, its kernel, and how it is launched.
     "any": (
+        (256, 1024, baikal_kernel, {"num_warps": 4}),
         (512, 512, baikal_kernel, {"num_warps": 1}),
         (1024, 1024, baikal_kernel, {"num_warps": 1}),
         (2048, 2048, baikal_kernel, {"num_warps": 2}),
@@ -425,7 +426,8 @@ def _tile(arch, classes, rows=1, across=False, dense=False):
     block = triton.next_power_of_2(max(classes, 1))
     least = min(32, triton.next_power_of_2(max(rows, 1))) if across else 1
     for longest, most, kernel, how in TILES.get(arch, TILES["any"]):
-        if block * least <= longest and not (across and "num_ctas" in how):
+        fits = longest > most or block * least <= most  # one that streams takes a part of a row
+        if fits and block <= longest and not (across and "num_ctas" in how):
             break
     block = min(block, most // least)
     height = most // block

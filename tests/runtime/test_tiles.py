@@ -42,6 +42,11 @@ def test_a_table_is_kept_for_its_architecture_and_losses_of_its_size() -> None:
     assert kept.measured(FOCAL) == {}
 
 
+def test_the_usual_table_can_be_kept_as_it_is() -> None:
+    kept.keep("cuda:90", SIZE, tiles(FOCAL))
+    assert kept.measured(FOCAL) == {"cuda:90": tiles(FOCAL)}
+
+
 def test_kernels_have_the_table_that_was_measured() -> None:
     plain = triton_module(glo.zoo["focal"])
     kept.keep("cuda:90", SIZE, TABLE)
@@ -55,18 +60,27 @@ def test_kernels_have_the_table_that_was_measured() -> None:
 
 
 def test_what_is_no_table_is_refused() -> None:
-    for table in ((), TABLE[:2], (*TABLE[::-1],), (Tile(1000, 4), TABLE[-1]), (Tile(1024, 64), TABLE[-1])):
+    for table in (
+        (),
+        TABLE[:2],
+        (*TABLE[::-1],),
+        (Tile(1000, 4), TABLE[-1]),
+        (Tile(1024, 64), TABLE[-1]),
+        (Tile(512, 4, classes=1024), TABLE[-1]),
+        (TABLE[-1], TABLE[0], TABLE[-1]),
+    ):
         with pytest.raises(ValueError, match="not a table"):
             kept.keep("cuda:90", SIZE, table)
 
 
 DAMAGE: list[Any] = [
     "{", "[]", "3", "null", {"cuda:90": 3}, {"cuda:90": {str(SIZE): 3}}, {"cuda:90": {str(SIZE): [[1, 2, 3]]}},
-    {"cuda:90": {str(SIZE): [[1024, 4, 1, 1]]}}, {"cuda:90": {str(SIZE): [["__import__('os')", 4, 1, True]]}},
-    {'cuda:90": __import__("os"), "': {str(SIZE): [[1024, 4, 1, True]]}},
-    {"cuda:90": {str(SIZE): [[True, 4, 1, True]]}},
-    {"cuda:90": {str(SIZE): [[2**40, 4, 1, True]]}}, {"cuda:90": {str(SIZE): [[1024, -4, 1, True]]}},
-    {"cuda:90": {str(SIZE): [[1024.0, 4, 1, True]]}}, "[" * 100_000,
+    {"cuda:90": {str(SIZE): [[1024, 4, 1, 1, 0]]}}, {"cuda:90": {str(SIZE): [["__import__('os')", 4, 1, True, 0]]}},
+    {'cuda:90": __import__("os"), "': {str(SIZE): [[1024, 4, 1, True, 0]]}},
+    {"cuda:90": {str(SIZE): [[True, 4, 1, True, 0]]}},
+    {"cuda:90": {str(SIZE): [[2**40, 4, 1, True, 0]]}}, {"cuda:90": {str(SIZE): [[1024, -4, 1, True, 0]]}},
+    {"cuda:90": {str(SIZE): [[1024, 4, 1, True, -1]]}}, {"cuda:90": {str(SIZE): [[1024, 4, 1, True, 512]]}},
+    {"cuda:90": {str(SIZE): [[1024, 4, 1, True]]}}, {"cuda:90": {str(SIZE): [[1024.0, 4, 1, True, 0]]}}, "[" * 100_000,
 ]  # fmt: skip
 
 
@@ -81,9 +95,9 @@ def test_a_file_that_was_tampered_with_is_as_if_it_were_not_there(stored: Any) -
 powers = st.sampled_from([2**n for n in range(12)])
 
 
-@given(st.lists(st.builds(Tile, powers, powers, powers, st.booleans()), max_size=5))
+@given(st.lists(st.builds(Tile, powers, powers, powers, st.booleans(), st.just(0) | powers), max_size=5))
 def test_only_numbers_of_tiles_reach_a_kernel(rows: list[Tile]) -> None:
-    stored = [[t.values, t.warps, t.ctas, t.streams] for t in rows]
+    stored = [[t.values, t.warps, t.ctas, t.streams, t.classes] for t in rows]
     found = kept._table(stored)
     assert found is None or (found == tuple(rows) and found[-1].streams and all(t.warps <= 32 for t in found))
 

@@ -31,7 +31,7 @@ def test_candidates_are_few_and_fit() -> None:
     for classes in tune._lengths(tune.LONGEST):
         for clusters in (False, True):
             tried = list(tune.candidates(classes, MODEL, clusters))
-            assert 1 <= len(tried) <= 30
+            assert 1 <= len(tried) <= 24
             for tile in tried:
                 assert tile.streams or tile.values == classes <= tile.ctas * longest
                 assert tile.ctas == 1 or clusters
@@ -72,7 +72,7 @@ def trials_of(asked: list[Tile], number: int) -> Tile:
 def test_the_fastest_tile_is_taken_and_kept() -> None:
     table, trials = tuned(lambda tile: 1.0 if tile == Tile(2048, 8) else 2.0)
     assert all(not t.problem for t in trials)
-    assert table[:3] == (Tile(512, 1), Tile(1024, 4), Tile(2048, 8)) and table[-1].streams
+    assert table[:4] == (Tile(1024, 4, classes=256), Tile(512, 4), Tile(1024, 4), Tile(2048, 8)) and table[-1].streams
     assert tiles.measured(MODEL) == {"any": table}
 
 
@@ -92,12 +92,12 @@ def test_a_tile_that_is_wrong_or_does_not_run_is_never_taken(monkeypatch: pytest
     problems = {t.tile: t.problem for t in trials if t.problem}
     assert problems.keys() == {Tile(2048, 4), Tile(2048, 16)}
     assert "its loss is another one" in problems[Tile(2048, 4)] and "no_such_name" in problems[Tile(2048, 16)]
-    assert table[2] not in problems
+    assert table[3].values == 2048 and table[3] not in problems
 
 
 def test_rows_stream_from_where_that_is_faster() -> None:
     longest, block = sizes(whole_program(glo.zoo["taylor4"]))
-    table, trials = tuned(lambda _: 1.0, longest=2 * longest, warps=(16,), model="taylor4")
-    assert [t.values for t in table[:-1]] == [512, 1024, 2048] and longest == 2048
+    table, trials = tuned(lambda _: 1.0, longest=2 * longest, warps=(8, 16), model="taylor4")
+    assert [t.values for t in table[:-1]] == [1024, 512, 1024, 2048] and longest == 2048
     assert table[-1].streams and max(t.classes for t in trials) == 2 * longest
     assert {t.tile.values for t in trials if t.tile.streams} == {2 * block}
