@@ -62,7 +62,8 @@ def _print(console: Console, outcome: Outcome, directory: Path, quiet: bool) -> 
     baseline = outcome.baseline
     seeds = len(baseline.result.accuracies)
     table = Table(title=f"untouched test data, {seeds} fresh seeds, each loss at its best learning rate")
-    for column in ("loss", "size", "learning rate", "test", "gain", "Welch p"):
+    attacked = ("under attack",) if baseline.result.attacked else ()
+    for column in ("loss", "size", "learning rate", "test", *attacked, "gain", "Welch p"):
         table.add_column(column, justify="left" if column == "loss" else "right")
     table.add_row(*_row(baseline), "", "")
     for n, entry in enumerate(outcome.entries):
@@ -97,4 +98,5 @@ def _row(entry: Entry) -> list[str]:
     result = entry.result
     size = str(entry.complexity) if entry.complexity else ""
     rate = f"{result.grid.best:.3g}{'' if result.grid.interior else ' (no optimum)'}"
-    return [result.name, size, rate, f"{result.mean:.4f} ± {result.standard_error:.4f}"]
+    attacked = [result.under_attack] if result.attacked else []
+    return [result.name, size, rate, f"{result.mean:.4f} ± {result.standard_error:.4f}", *attacked]

@@ -52,5 +52,8 @@ def check_search(config: Config, task: Task) -> Loss:
     """
     loss = losses_of(config.space)[config.loss]
     check_space(loss, task)
-    strategy_named(config.strategy, config.strategy_options, loss, config.seed, classes_of(task))
+    strategy = strategy_named(config.strategy, config.strategy_options, loss, config.seed, classes_of(task))
+    if strategy.attacks and not config.attack:
+        hint = "say how strong it is, in units of the inputs, such as --set attack=0.1"
+        raise GloError("robustness is measured under an attack, and there is none", hint=hint)
     return loss

@@ -48,12 +48,14 @@ class Grid:
 
 @dataclass(frozen=True)
 class Result:
-    """Test accuracies of one loss at its best rate, one per fresh seed; of networks that have `diverged` they are 0."""
+    """Test accuracies of one loss at its best rate, one per fresh seed; of networks that have `diverged` they are 0.
+    `attacked`: the same on inputs that are changed, where the search has an attack."""
 
     name: str
     grid: Grid
     accuracies: tuple[float, ...]
     diverged: int = 0
+    attacked: tuple[float, ...] = ()
 
     @property
     def mean(self) -> float:
@@ -62,6 +64,13 @@ class Result:
     @property
     def standard_error(self) -> float:
         return stdev(self.accuracies) / math.sqrt(len(self.accuracies))
+
+    @property
+    def under_attack(self) -> str:
+        """Mean and standard error of `attacked`, to be read; "" where there is none."""
+        if not self.attacked:
+            return ""
+        return f"{fmean(self.attacked):.4f} ± {stdev(self.attacked) / math.sqrt(len(self.attacked)):.4f}"
 
 
 def welch(first: Result, second: Result) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -26,6 +27,7 @@ class Config:
         rungs: shares of them after which candidates are judged. keep: share that goes on.
         rates: "scaled": candidates are trained at learning rates at which their first steps are as long as
             cross-entropy's would be, times `rate_factors`; "task": all at the task's, as the papers do.
+        attack: by how much inputs are changed to see how robust networks are, see `train.attack`; 0 for not at all.
         search_seeds, leader_seeds, rate_seeds, tune_seeds, confirm_seeds, fresh_seeds: networks for each purpose; no
             two purposes share a seed.
         leaders: candidates that are looked at a second time. finalists: those of them that are reported.
@@ -47,6 +49,7 @@ class Config:
     keep: float = 0.5
     rates: Literal["scaled", "task"] = "scaled"
     rate_factors: tuple[float, ...] = (0.7, 1.4)
+    attack: float = 0.0
     search_seeds: int = 2
     leader_seeds: int = 10
     rate_seeds: int = 10
@@ -85,6 +88,8 @@ class Config:
             raise GloError(f"rungs are {list(self.rungs)}", hint="rising shares of the training, the last of them 1")
         if not 0 < self.keep <= 1:
             raise GloError(f"keep is {self.keep:g}", hint="the share that goes on after a rung: above 0, at most 1")
+        if not 0 <= self.attack < math.inf:
+            raise GloError(f"attack is {self.attack:g}", hint="a size in units of the inputs, 0 for no attack")
         if not self.rate_factors or min(self.rate_factors) <= 0:
             raise GloError(f"rate_factors are {list(self.rate_factors)}", hint="one number above 0 at least")
 

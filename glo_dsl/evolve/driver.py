@@ -24,7 +24,7 @@ from glo_dsl.evolve.tasks.task import Task
 from glo_dsl.evolve.tuning import Finalist
 from glo_dsl.evolve.uphill import hill_of
 from glo_dsl.evolve.verify import Outcome, verified
-from glo_dsl.evolve.work import Hill, Proposal, Strategy, Told
+from glo_dsl.evolve.work import Hill, Judged, Proposal, Strategy, Told
 from glo_dsl.ir.expr import Expr, size
 from glo_dsl.lang.loss import Loss
 from glo_dsl.lang.restate import restated
@@ -107,11 +107,16 @@ class Search:
                 break
             told = self._generation(number, proposals)
             self._strategy.tell(told)
-            self.ledger.record("tell", {"fitness": [t.fitness for t in told], "reasons": [t.reason for t in told]})
+            self.ledger.record("tell", self._written(told))
             self.tally.told(number, told)
             self._front = tuple(trained.shown for trained in _front(self.trained.values()))
             number += 1
             self.tell()
+
+    def _written(self, told: Sequence[Told]) -> dict[str, Any]:
+        """As the book has it."""
+        found = {"fitness": [t.fitness for t in told], "reasons": [t.reason for t in told]}
+        return found | ({"robustness": [t.robustness for t in told]} if self.config.attack else {})
 
     @property
     def fates(self) -> tuple[tuple[str, int], ...]:
@@ -156,7 +161,8 @@ class Search:
             note["dropped"] = dict(self._strategy.dropped)
         hill = any(p.hill for p in proposals)
         rungs = self.steps[-1:] if hill else self.steps
-        schedule = Schedule(self.config.seeds("search"), rungs, "validation", self.config.keep, hill)
+        attack = 0.0 if hill else self.config.attack
+        schedule = Schedule(self.config.seeds("search"), rungs, "validation", self.config.keep, hill, attack)
         found = self.ledger.evaluate(
             "search", requests, schedule, lambda: [_candidate(p, v) for p, v in zip(proposals, verdicts)], note
         )
@@ -182,7 +188,7 @@ class Search:
                 self.ledger.finished, _seeds(proposal),
             )  # fmt: skip
         hill = self.hill(proposal.loss, measured, self.config.rates == "scaled") if proposal.hill else None
-        return Told(measured.fitness, verdict.reason or "", hill)
+        return Told(measured.fitness, verdict.reason or "", hill, measured.robustness)
 
     def hill(self, loss: Loss, measured: Measured, scaled: bool) -> Hill | None:
         """Which way the constants of a loss lead up; `scaled` says whether its rate follows the scale of its
@@ -264,9 +270,10 @@ class Search:
                 )
         return found
 
-    def order(self, leaders: Sequence[Finalist], fitness: Sequence[float]) -> list[int]:
+    def order(self, leaders: Sequence[Finalist], measured: Sequence[Measured]) -> list[int]:
         """The places of leaders, those first that are to be reported."""
-        return list(self._strategy.order([(f.loss, f.complexity) for f in leaders], fitness))
+        each = zip(leaders, measured, strict=True)
+        return list(self._strategy.order([Judged(f.loss, f.complexity, m.worth, m.robustness) for f, m in each]))
 
 
 def _seeds(proposal: Proposal) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from glo_dsl.evolve.kernels import Candidate, build_candidates
 from glo_dsl.evolve.tasks.named import task_named
 from glo_dsl.evolve.tasks.task import Part, Task
 from glo_dsl.evolve.train.slopes import slopes
-from glo_dsl.evolve.train.unit import Job, Rungs, train
+from glo_dsl.evolve.train.unit import Job, Rungs, Score, train
 from glo_dsl.lang.definitions import losses_of
 from glo_dsl.lang.loss import Loss
 
@@ -37,6 +37,9 @@ class Trainer:
     learning rates; seeds of the networks; after how many steps they are judged; the share that goes on after each but
     the last; the part that they are judged on. Its result is {"scores": [[[steps, [metric of each seed]], ...] of each
     job], "built": seconds of building kernels, "seconds": all of them}; None stands for a network that has diverged.
+
+    With "attack": a size above 0, [metric of each seed] is followed by another list: the metric of each seed on inputs
+    that are changed by so much, see `train.attack`.
 
     With "slopes": True it has one job, the parameters of whose loss it differentiates by. Its result has "slopes" too:
     for each seed [what stands for the metric, its derivative by the logarithm of the rate, that by each parameter], or
@@ -64,8 +67,9 @@ class Trainer:
         steps, seeds = payload["steps"], payload["seeds"]
         task, part = self._shown(payload)
         rungs = Rungs(tuple(n / steps[-1] for n in steps), payload["keep"])
-        scores = train(task, jobs, seeds, part, rungs, stopped=self._stopped.is_set)
-        found = [[[score.steps, [_number(m) for m in score.metric]] for score in each] for each in scores]
+        attack = payload.get("attack", 0.0)
+        scores = train(task, jobs, seeds, part, rungs, stopped=self._stopped.is_set, attack=attack)
+        found = [[_written(score) for score in each] for each in scores]
         return {"scores": found, "built": built, "seconds": time.perf_counter() - start}
 
     def _shown(self, payload: Mapping[str, Any]) -> tuple[Task, Part]:
@@ -114,6 +118,11 @@ def remember(text: str, loss: Loss) -> None:
         _KNOWN[text] = loss
         while len(_KNOWN) > TEXTS:
             _KNOWN.popitem(last=False)
+
+
+def _written(score: Score) -> list[Any]:
+    more = [[_number(m) for m in score.attacked]] if score.attacked else []
+    return [score.steps, [_number(m) for m in score.metric], *more]
 
 
 def _number(metric: float) -> float | None:

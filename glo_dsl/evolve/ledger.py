@@ -14,7 +14,7 @@ from typing import Any
 from glo_dsl.errors import GloError
 from glo_dsl.evolve.cost import networks_of
 from glo_dsl.evolve.executors.executor import Executor, Finished
-from glo_dsl.evolve.packing import evaluations_of, slopes_of, unit_of, units_of
+from glo_dsl.evolve.packing import attacked_of, evaluations_of, slopes_of, unit_of, units_of
 from glo_dsl.evolve.request import Measured, Request, Schedule, digest_of
 from glo_dsl.evolve.store.rows import Candidate, Event, Unit
 from glo_dsl.evolve.store.study import Study
@@ -190,7 +190,8 @@ class Ledger:
                     slopes = tuple(s for e in each if e is not None and (s := slopes_of(e)))
                     before = found.get(key, Measured(0, (), "not trained"))
                     first = before.fitness if before.first is None else before.first
-                    found[key] = Measured(steps, metric, first=first, slopes=slopes)
+                    attacked = tuple(attacked_of(e) for e in each if e is not None) if schedule.attack else ()
+                    found[key] = Measured(steps, metric, first=first, slopes=slopes, attacked=attacked)
         lost = {key: Measured(0, (), failed.get(key.hex(), "not trained")) for key in keys if key not in found}
         return [(found | lost)[request.key] for request in requests]
 

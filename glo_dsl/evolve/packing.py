@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -31,7 +32,7 @@ def unit_of(requests: Sequence[Request], schedule: Schedule) -> dict[str, Any]:
     return {
         "jobs": [{"key": r.key.hex(), "text": text, "rate": r.rate} for r, text in zip(requests, texts)],
         "seeds": list(schedule.seeds), "steps": list(schedule.steps), "part": schedule.part, "keep": schedule.keep,
-        **({"slopes": True} if schedule.slopes else {}),
+        **({"slopes": True} if schedule.slopes else {}), **({"attack": schedule.attack} if schedule.attack else {}),
     }  # fmt: skip
 
 
@@ -41,12 +42,13 @@ def evaluations_of(unit: Unit, result: dict[str, Any]) -> list[Evaluation]:
     each = result["seconds"] / max(1, len(unit.payload["jobs"]) * len(seeds))
     slopes = result.get("slopes") or [None] * len(seeds)
     for job, scores in zip(unit.payload["jobs"], result["scores"]):
-        for steps, metric in scores:
-            for seed, value, slope in zip(seeds, metric, slopes):
+        for steps, metric, *more in scores:
+            for seed, value, slope, harmed in zip(seeds, metric, slopes, more[0] if more else [None] * len(seeds)):
                 reason = "" if value is not None else "diverged"
                 key = bytes.fromhex(job["key"])
-                metrics = {} if slope is None else {"slopes": slope}
-                found.append(Evaluation(key, seed, steps, value, metrics, reason, each))
+                metrics = {"slopes": slope, "attacked": harmed}
+                known = {name: figure for name, figure in metrics.items() if figure is not None}
+                found.append(Evaluation(key, seed, steps, value, known, reason, each))
     return found
 
 
@@ -56,3 +58,11 @@ def slopes_of(evaluation: Evaluation) -> tuple[float, ...]:
     if not isinstance(found, list) or not all(type(s) in (int, float) for s in found):
         raise GloError(f"the study holds {found!r:.60}, which are no slopes", hint="restore a copy of it")
     return tuple(map(float, found))
+
+
+def attacked_of(evaluation: Evaluation) -> float:
+    """The metric under attack that is on record; NaN for a network that has none, as one that has diverged."""
+    found: Any = evaluation.metrics.get("attacked", math.nan)
+    if type(found) not in (int, float):
+        raise GloError(f"the study holds {found!r:.60}, which is no metric", hint="restore a copy of it")
+    return float(found)

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import glo_dsl
@@ -147,6 +148,7 @@ def result_of(outcome: Outcome, space: Space | None) -> dict[str, Any]:
             "name": e.result.name, "text": text, "restated": restated(e.loss), "complexity": e.complexity,
             "grid": [list(e.result.grid.rates), list(e.result.grid.accuracy)],
             "test": list(e.result.accuracies), "diverged": e.result.diverged,
+            **({"attacked": list(e.result.attacked)} if e.result.attacked else {}),
         }
         for e, text in entries
     ]  # fmt: skip
@@ -185,6 +187,9 @@ def _joined(texts: list[str]) -> str:
 def _told(entry: Entry, baseline: Entry) -> str:
     mean, error = entry.result.mean, entry.result.standard_error
     result = f"{mean:.4f} +- {error:.4f} on test data; {baseline.loss.name}: {baseline.result.mean:.4f}"
+    if entry.result.attacked:
+        mine, usual = fmean(entry.result.attacked), fmean(baseline.result.attacked)
+        result += f"\n{mine:.4f} under attack; {baseline.loss.name}: {usual:.4f}"
     return f"{result}\ncomes from {', '.join(entry.seeds)}" if entry.seeds else result
 
 
@@ -194,6 +199,7 @@ def _row(entry: Entry, baseline: Entry) -> dict[str, Any]:
         "name": result.name, "text": restated(entry.loss), "complexity": entry.complexity, "seeds": list(entry.seeds),
         "learning_rate": result.grid.best, "grid": result.grid.written,
         "test": result.accuracies, "mean": result.mean, "standard_error": result.standard_error,
+        **({"attacked": result.attacked} if result.attacked else {}),
         "welch_p": None if entry is baseline else welch(baseline.result, result),
     }  # fmt: skip
 

@@ -99,10 +99,9 @@ def _with_rates(search: Search, finalists: Sequence[Finalist], steps: _Steps) ->
 
 def _second_look(search: Search, leaders: Sequence[Finalist]) -> list[Finalist]:
     """The first on other seeds."""
-    schedule = Schedule(search.config.seeds("leader"), search.steps[-1:])
+    schedule = Schedule(search.config.seeds("leader"), search.steps[-1:], attack=search.config.attack)
     requests = [search.request(f.loss, f.verdict, f.rate) for f in leaders]
-    fitness = [m.worth for m in search.ledger.evaluate("leaders", requests, schedule)]
-    order = search.order(leaders, fitness)
+    order = search.order(leaders, search.ledger.evaluate("leaders", requests, schedule))
     return [replace(leaders[n], loss=replace(leaders[n].loss, name=f"found{k}"))
             for k, n in enumerate(order[: search.config.finalists])]  # fmt: skip
 
@@ -125,10 +124,11 @@ def _confirmed(search: Search, entries: Sequence[tuple[Finalist, Grid]]) -> list
 
 
 def _fresh(search: Search, finalist: Finalist, grid: Grid) -> Result:
-    schedule = Schedule(search.config.seeds("fresh"), search.steps[-1:], "test")
+    schedule = Schedule(search.config.seeds("fresh"), search.steps[-1:], "test", attack=search.config.attack)
     request = search.request(finalist.loss, finalist.verdict, grid.best, "test")
     (measured,) = search.ledger.evaluate("test", [request], schedule)
     if measured.reason:
         raise GloError(f"{finalist.loss.name} could not be trained on fresh seeds: {measured.reason}")
     fitness = tuple(0.0 if m != m else m for m in measured.metric)
-    return Result(finalist.loss.name, grid, fitness, sum(m != m for m in measured.metric))
+    attacked = tuple(0.0 if m != m else m for m in measured.attacked)
+    return Result(finalist.loss.name, grid, fitness, sum(m != m for m in measured.metric), attacked)

@@ -48,11 +48,23 @@ class Told:
         fitness: larger is better; None for a proposal that was rejected, or whose training failed.
         reason: why there is no fitness, in a few words.
         hill: where it was wanted and could be found.
+        robustness: the fitness on inputs that are changed, where the search has it measured.
     """
 
     fitness: float | None
     reason: str = ""
     hill: Hill | None = None
+    robustness: float | None = None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A loss with what is known of it. Attributes: as those of `Proposal` and `Told`; complexity is in nodes."""
+
+    loss: Loss
+    complexity: int
+    fitness: float
+    robustness: float | None = None
 
 
 T = TypeVar("T")
@@ -98,7 +110,11 @@ class Strategy(Protocol):
         """Expressions that it made and did not ask about, by reason."""
         return Counter()
 
-    def order(self, losses: Sequence[tuple[Loss, int]], fitness: Sequence[float]) -> Sequence[int]:
-        """The places of losses, given with their complexity, those first that are to be reported: the fittest, and of
-        equals the smaller."""
-        return sorted(range(len(losses)), key=lambda n: (-fitness[n], losses[n][1], n))
+    @property
+    def attacks(self) -> bool:
+        """Whether it cannot do without `Told.robustness`."""
+        return False
+
+    def order(self, judged: Sequence[Judged]) -> Sequence[int]:
+        """The places of losses, those first that are to be reported: the fittest, and of equals the smaller."""
+        return sorted(range(len(judged)), key=lambda n: (-judged[n].fitness, judged[n].complexity, n))

@@ -220,6 +220,50 @@ def test_a_front_is_shown_with_what_it_comes_from(tmp_path: Path) -> None:
     assert "comes from zoo: " in (tmp_path / "study" / "front.glo").read_text()
 
 
+def robust() -> Config:
+    options = {
+        "population": 6,
+        "offspring": 8,
+        "generations": 3,
+        "start": "zoo",
+        "objectives": ["fitness", "robustness"],
+    }
+    return small("nsga2", strategy_options=options, attack=0.5, finalists=2, tune_generations=0, trainings=200)
+
+
+def test_robustness_is_an_objective(tmp_path: Path) -> None:
+    """It is measured, told and reported, the same for any workers and for who was interrupted."""
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    outcome = begin(robust(), whole, HERE)
+    for entry in (outcome.baseline, *outcome.entries):
+        clean, attacked = entry.result.accuracies, entry.result.attacked
+        assert len(attacked) == len(clean) and sum(attacked) < sum(clean)
+    with Records.open(whole) as records:
+        told = [event.payload for event in records.events(["tell"])]
+        finalists = gathered(records).outcome
+    fitness, robustness = ([f for t in told for f in t[name] if f is not None] for name in ("fitness", "robustness"))
+    assert len(fitness) == len(robustness) > 10 and sum(robustness) < sum(fitness)
+    assert finalists is not None and finalists.best.result == outcome.entries[0].result
+    assert "under attack; cross_entropy: 0." in (whole / "front.glo").read_text()
+    assert '<th scope="col" class="n">under attack</th>' in (whole / "report.html").read_text()
+    with contextlib.suppress(KeyboardInterrupt):
+        begin(robust(), stopped, Where(workers=2), _interrupted_every(4))
+    assert resume(stopped, HERE).entries == outcome.entries and story(stopped) == story(whole)
+    with sqlite3.connect(next(stopped.glob("*.sqlite*"))) as database:
+        assert database.execute("""UPDATE evaluation SET metrics = '{"attacked":true}'""").rowcount > 6
+    with pytest.raises(glo.GloError, match="True, which is no metric"):
+        resume(stopped, HERE)
+
+
+def test_robustness_needs_an_attack(tmp_path: Path) -> None:
+    options = {"objectives": ["fitness", "robustness"], "start": "none"}
+    with pytest.raises(glo.GloError, match="robustness is measured under an attack, and there is none") as caught:
+        begin(small("nsga2", strategy_options=options), tmp_path / "study", HERE)
+    assert caught.value.hint == "say how strong it is, in units of the inputs, such as --set attack=0.1"
+    with pytest.raises(glo.GloError, match="attack is -1"):
+        small(attack=-1)
+
+
 def test_constants_are_tuned(tmp_path: Path) -> None:
     text = "loss f(z: real[C], t: class[C]; k = 0.5, e = 1) = -k * log_softmax(z)[t] + e * sum(softmax(z)^2)"
     config = small("constants", text, "f", strategy_options={"population": 4, "generations": 2}, trainings=100)

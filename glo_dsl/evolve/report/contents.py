@@ -86,7 +86,7 @@ def _rows(outcome: Outcome) -> list[dict[str, Any]]:
             "grid": f"{min(grid.rates):.4g} to {max(grid.rates):.4g}",
             "diverged": f"{result.diverged} of {len(result.accuracies)}",
             "validation": f"{max(grid.accuracy):.4f}", "mean": f"{result.mean:.4f}",
-            "error": f"{result.standard_error:.4f}",
+            "error": f"{result.standard_error:.4f}", "attacked": result.under_attack,
             "gain": "" if place == 0 else f"{100 * (result.mean - base.mean):+.2f}".replace("-", MINUS),
             "p": "" if loss.p is None or loss.p != loss.p else f"{loss.p:.2g}",
         })  # fmt: skip

@@ -142,7 +142,10 @@ def _loss(row: Mapping[str, Any]) -> Loss:
     test = tuple(map(_finite, row["test"]))
     if len(rates) != len(fitness) or not rates or min(rates) <= 0 or len(test) < 2:
         raise ValueError(f"the figures of {row['name']!r:.60}")
-    result = Result(str(row["name"]), Grid(rates, fitness), test, int(row["diverged"]))
+    attacked = tuple(map(_finite, row.get("attacked", ())))
+    if attacked and len(attacked) != len(test):
+        raise ValueError(f"the figures of {row['name']!r:.60}")
+    result = Result(str(row["name"]), Grid(rates, fitness), test, int(row["diverged"]), attacked)
     return Loss(result.name, str(row["text"]), str(row["restated"]), int(row["complexity"]), result)
 
 

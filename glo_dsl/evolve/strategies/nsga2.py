@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,18 +16,19 @@ from glo_dsl.evolve.strategies.fronts import fronts, ranks
 from glo_dsl.evolve.strategies.islands import proposed
 from glo_dsl.evolve.strategies.starts import Kind, Start
 from glo_dsl.evolve.variation import Vocabulary
-from glo_dsl.evolve.work import Proposal, Strategy, Told, with_outcomes
+from glo_dsl.evolve.work import Judged, Proposal, Strategy, Told, with_outcomes
 from glo_dsl.ir.expr import Expr
 from glo_dsl.lang.loss import Loss
 from glo_dsl.passes.pipeline import compile_program
 
-Measure = Callable[[Loss, int, float, int], float]
-"""Of a loss, its complexity, its fitness and the number of classes: larger is better."""
+Measure = Callable[[Judged, int], float]
+"""Of a loss and the number of classes: larger is better."""
 
 OBJECTIVES: dict[str, Measure] = {
-    "fitness": lambda loss, complexity, fitness, classes: fitness,
-    "complexity": lambda loss, complexity, fitness, classes: -complexity,
-    "cost": lambda loss, complexity, fitness, classes: -cost(loss, max(classes, 1)),
+    "fitness": lambda judged, classes: judged.fitness,
+    "complexity": lambda judged, classes: -judged.complexity,
+    "cost": lambda judged, classes: -cost(judged.loss, max(classes, 1)),
+    "robustness": lambda judged, classes: -math.inf if judged.robustness is None else judged.robustness,
 }
 
 
@@ -48,7 +50,8 @@ class Settings:
         population: members that are kept. offspring: proposals of a generation; the first has what `start` gives and
             random trees.
         generations: after which it ends.
-        objectives: two or more of "fitness", "complexity" (nodes) and "cost" (of the kernel).
+        objectives: two or more of "fitness", "complexity" (nodes), "cost" (of the kernel) and "robustness" (fitness on
+            inputs that are changed: the search has to have an attack).
         crossover, constant: shares of children that are bred of two, or differ in a constant factor; the others are
             mutated.
         newcomers: share of proposals that are random trees. depth: of these.
@@ -109,12 +112,14 @@ class Nsga2(Strategy):
         first = [self._population[n] for front in places[:1] for n in front]
         return [one.member.genotype for one in sorted(first, key=lambda one: -one.member.fitness)]
 
-    def order(self, losses: Sequence[tuple[Loss, int]], fitness: Sequence[float]) -> list[int]:
-        """The places of losses, given with their complexity, by their rank for this fitness: a front as wide as can
-        be comes first."""
-        points = [self._point(loss, complexity, f) for (loss, complexity), f in zip(losses, fitness)]
-        found = ranks(points)
-        return sorted(range(len(points)), key=lambda n: (*found[n], -fitness[n]))
+    @property
+    def attacks(self) -> bool:
+        return "robustness" in self.settings.objectives
+
+    def order(self, judged: Sequence[Judged]) -> list[int]:
+        """The places of losses by their rank: a front as wide as can be comes first."""
+        found = ranks([self._point(one) for one in judged])
+        return sorted(range(len(judged)), key=lambda n: (*found[n], -judged[n].fitness))
 
     def ask(self) -> Sequence[Proposal]:
         """The next generation, see `work.Strategy`."""
@@ -133,7 +138,7 @@ class Nsga2(Strategy):
         for (child, told), proposal in zip(with_outcomes(self._asked, outcomes), self._proposals):
             if told.fitness is not None and np.isfinite(told.fitness):
                 member = Member(child.genotype, self._count, told.fitness, child.seeds)
-                point = self._point(proposal.loss, -member.rank[1], told.fitness)
+                point = self._point(Judged(proposal.loss, -member.rank[1], told.fitness, told.robustness))
                 pool.setdefault(point, _Placed(member, point))
             self._count += 1
         self._survive(list(pool.values()))
@@ -147,8 +152,8 @@ class Nsga2(Strategy):
         self._population = [pool[n] for n in kept]
         self._ranks = ranks([one.point for one in self._population])
 
-    def _point(self, loss: Loss, complexity: int, fitness: float) -> tuple[float, ...]:
-        return tuple(OBJECTIVES[name](loss, complexity, fitness, self._classes) for name in self.settings.objectives)
+    def _point(self, judged: Judged) -> tuple[float, ...]:
+        return tuple(OBJECTIVES[name](judged, self._classes) for name in self.settings.objectives)
 
     def _new(self) -> Child:
         """A child that was not proposed before, if one turns up soon."""

@@ -10,10 +10,14 @@ from torch import Tensor
 
 from glo_dsl.evolve.kernels import Candidate
 from glo_dsl.evolve.tasks.task import Part, Task
+from glo_dsl.evolve.train.attack import attacked
 from glo_dsl.evolve.train.feed import Feed, pieces
 from glo_dsl.evolve.train.losses import bound
 from glo_dsl.evolve.train.optimize import factor, optimizer_of
 from glo_dsl.evolve.train.stack import Stack, chance, drawn
+
+KEPT = 16
+"""How many times its inputs a network is taken to keep until it is differentiated."""
 
 LOOK = 20
 """Steps after which networks that have diverged are looked for."""
@@ -43,11 +47,13 @@ class Score:
     Attributes:
         rung: its number. steps: of training until then.
         metric: of the task, one number for each seed; NaN for a network that has diverged.
+        attacked: the same on inputs that are changed against each network, see `attack`; nothing if that is not asked.
     """
 
     rung: int
     steps: int
     metric: tuple[float, ...]
+    attacked: tuple[float, ...] = ()
 
     @property
     def fitness(self) -> float:
@@ -61,9 +67,9 @@ class Stopped(Exception):
 
 def train(
     task: Task, jobs: Sequence[Job], seeds: Sequence[int], part: Part, rungs: Rungs = Rungs(),
-    device: torch.device | None = None, stopped: Callable[[], bool] = lambda: False,
+    device: torch.device | None = None, stopped: Callable[[], bool] = lambda: False, attack: float = 0.0,
 ) -> list[list[Score]]:  # fmt: skip
-    """The scores of every job on `part`, one for each rung that it has reached.
+    """The scores of every job on `part`, one for each rung that it has reached; with an `attack` of that size, too.
 
     All networks of one seed start from the same weights and see the same batches, so that candidates differ in nothing
     but the loss. Networks never mix: one that diverges is set to rest and does not touch its neighbours. The result
@@ -80,7 +86,7 @@ def train(
         for rung, share in enumerate(rungs.shares):
             until = round(share * task.recipe.steps)
             unit.advance(until, stopped)
-            scores = [Score(rung, until, m) for m in unit.metrics(part)]
+            scores = unit.scores(rung, part, attack)
             for place, score in zip(unit.jobs, scores):
                 found[place].append(score)
             if rung + 1 < len(rungs.shares):
@@ -166,11 +172,21 @@ class _Unit:
         self._alive = self._alive[members]
         self._bind()
 
-    def metrics(self, part: Part) -> list[tuple[float, ...]]:
-        """[jobs][seeds]"""
+    def scores(self, rung: int, part: Part, attack: float = 0.0) -> list[Score]:
+        """Those of every job as it is now."""
         self._rest()
+        found = self._metrics(part)
+        harmed = self._metrics(part, attack) if attack else [()] * len(found)
+        return [Score(rung, self._step, m, a) for m, a in zip(found, harmed)]
+
+    def _metrics(self, part: Part, attack: float = 0.0) -> list[tuple[float, ...]]:
+        """[jobs][seeds]"""
         inputs, targets = (t.to(self.device) for t in part)
-        outputs = torch.cat([self.stack(x, training=False) for x in pieces(inputs, len(self.stack))], dim=1)
+        shown = pieces(inputs, len(self.stack) * (KEPT if attack else 1))
+        if attack:
+            parts = zip(shown, torch.split(targets, len(shown[0])))
+            shown = [attacked(self.task, self.stack, x, t, attack) for x, t in parts]
+        outputs = torch.cat([self.stack(x, training=False) for x in shown], dim=1)
         found = metric_of(self.task, outputs, targets)
         found[~(self._alive.bool() & outputs.flatten(1).isfinite().all(1))] = float("nan")
         return [tuple(row) for row in found.reshape(len(self.jobs), len(self.seeds)).double().tolist()]

@@ -10,9 +10,8 @@ from glo_dsl.evolve.space import space_of
 from glo_dsl.evolve.strategies.fronts import dominates
 from glo_dsl.evolve.strategies.named import strategy_named
 from glo_dsl.evolve.strategies.nsga2 import Nsga2, Settings, cost
-from glo_dsl.evolve.work import Told
+from glo_dsl.evolve.work import Judged, Told
 from glo_dsl.ir.expr import size
-from glo_dsl.lang.loss import Loss
 from tests.evolve.conftest import GLO
 from tests.evolve.strategies.judges import Judge, run
 
@@ -61,9 +60,20 @@ def test_the_same_gradient_in_fewer_nodes_counts() -> None:
 
 def test_leaders_are_put_in_the_order_of_their_fronts() -> None:
     names = ["focal", "cross_entropy", "brier", "baikal"]
-    losses: list[tuple[Loss, int]] = [(glo.zoo[name], n) for name, n in zip(names, (9, 4, 4, 9))]
-    order = made(("fitness", "complexity")).order(losses, [0.9, 0.8, 0.7, 0.6])
+    judged = [Judged(glo.zoo[n], size, fitness) for n, size, fitness in zip(names, (9, 4, 4, 9), (0.9, 0.8, 0.7, 0.6))]
+    order = made(("fitness", "complexity")).order(judged)
     assert order[:2] == [0, 1] and set(order[2:]) == {2, 3} and order[2] == 2
+
+
+def test_robustness_is_worth_as_much_as_fitness() -> None:
+    """Of losses of equal fitness and size the robust one stays; a strategy that wants no attack says so."""
+    strategy = made(("fitness", "robustness"), population=2)
+    assert strategy.attacks and not made().attacks
+    asked = strategy.ask()
+    strategy.tell([Told(0.5, robustness=n / 100) for n in range(len(asked))])
+    assert strategy.front == [asked[-1].genotype]
+    losses = [Judged(glo.zoo["focal"], 5, 0.5, robustness) for robustness in (0.1, 0.3, 0.2)]
+    assert strategy.order(losses) == [1, 2, 0]
 
 
 def test_cost_is_of_the_kernel_and_not_of_the_text() -> None:
@@ -79,11 +89,11 @@ def test_cost_is_of_the_kernel_and_not_of_the_text() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"objectives": ["fitness", "beauty"]}, "two or more of fitness, complexity, cost, got fitness, beauty"),
+        ({"objectives": ["fitness", "beauty"]}, "of fitness, complexity, cost, robustness, got fitness, beauty"),
         ({"objectives": ["fitness"]}, "objectives are two or more"),
         ({"objectives": []}, "got none"),
         ({"objectives": "fitness"}, "option objectives is 'fitness'"),
-        ({"objectives": [1, 2]}, "objectives are two or more of fitness, complexity, cost, got 1, 2"),
+        ({"objectives": [1, 2]}, "objectives are two or more of fitness, complexity, cost, robustness, got 1, 2"),
         ({"population": 1}, "population and offspring are 2 at least"),
         ({"start": "some"}, "start is one of none, zoo, taylor, both, got 'some'"),
     ],
