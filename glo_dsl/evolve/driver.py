@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
 from glo_dsl.errors import GloError
 from glo_dsl.evolve.baseline import baseline_of, check_search, classes_of
 from glo_dsl.evolve.config import Config
-from glo_dsl.evolve.evaluator import PartName
+from glo_dsl.evolve.evaluator import PartName, remember
 from glo_dsl.evolve.funnel import KNOWN, Funnel, Verdict
 from glo_dsl.evolve.ledger import Ledger
 from glo_dsl.evolve.progress import CONSTANTS, SEARCHING, STAGES, Leader, Progress
@@ -21,6 +21,7 @@ from glo_dsl.evolve.strategies.named import strategy_named
 from glo_dsl.evolve.strategies.starts import starts_on_record
 from glo_dsl.evolve.tally import Tally
 from glo_dsl.evolve.tasks.task import Task
+from glo_dsl.evolve.trained import Trained, complexity_of, front
 from glo_dsl.evolve.tuning import Finalist
 from glo_dsl.evolve.uphill import hill_of
 from glo_dsl.evolve.verify import Outcome, verified
@@ -29,32 +30,6 @@ from glo_dsl.ir.expr import Expr, size
 from glo_dsl.lang.loss import Loss
 from glo_dsl.lang.restate import restated
 from glo_dsl.lang.show import show
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A proposal that was trained: its loss, gradient class, the rate it did best at and how; how many networks had
-    been trained by then; `seeds` are the known losses that it comes from."""
-
-    loss: Loss
-    verdict: Verdict
-    rate: float
-    fitness: float
-    complexity: int
-    genotype: Expr | None
-    trainings: int = 0
-    seeds: tuple[str, ...] = ()
-
-    @property
-    def rank(self) -> tuple[float, int]:
-        return -self.fitness, self.complexity
-
-    @property
-    def shown(self) -> Leader:
-        """In a few words."""
-        constants = ", ".join(f"{p.name} = {p.default:.4g}" for p in self.loss.params)
-        text = constants if self.genotype is None else show(self.genotype)
-        return Leader(self.complexity, self.fitness, text, self.trainings)
 
 
 class Search:
@@ -109,7 +84,7 @@ class Search:
             self._strategy.tell(told)
             self.ledger.record("tell", self._written(told))
             self.tally.told(number, told)
-            self._front = tuple(trained.shown for trained in _front(self.trained.values()))
+            self._front = tuple(trained.shown for trained in front(self.trained.values()))
             number += 1
             self.tell()
 
@@ -183,10 +158,9 @@ class Search:
         self.counts[verdict.reason or "trained"] += 1
         assert measured.fitness is not None
         if verdict.key not in self.trained and measured.steps == self.steps[-1]:
-            self.trained[verdict.key] = Trained(
-                proposal.loss, verdict, request.rate, measured.fitness, _complexity(proposal), proposal.genotype,
-                self.ledger.finished, _seeds(proposal),
-            )  # fmt: skip
+            self.trained[verdict.key] = Trained.of(
+                proposal, verdict, request.rate, measured.fitness, self.ledger.finished
+            )
         hill = self.hill(proposal.loss, measured, self.config.rates == "scaled") if proposal.hill else None
         return Told(measured.fitness, verdict.reason or "", hill, measured.robustness)
 
@@ -245,10 +219,10 @@ class Search:
         if not ranked:
             why = f": {self._trouble}" if self._trouble else ""
             raise GloError(f"no candidate could be trained{why}", hint="give the search more trainings")
-        front = [*_front(ranked), *self._strategys_front()]
-        chosen = {t.verdict.key: t for t in (*ranked[: self.config.leaders], *front)}.values()
+        best = [*front(ranked), *self._strategys_front()]
+        chosen = {t.verdict.key: t for t in (*ranked[: self.config.leaders], *best)}.values()
         answer = self._strategy.answer
-        found = [Finalist(t.loss, t.verdict, t.rate, t.complexity, t.genotype, t.seeds) for t in chosen]
+        found = [Finalist(t.loss, t.verdict, t.rate, t.complexity, self._genotype(t.filling), t.seeds) for t in chosen]
         if answer is not None:
             verdict = self._funnel.peek(answer)
             if verdict.reason is None:
@@ -265,10 +239,15 @@ class Search:
             if verdict.key in self.trained:
                 twin = self.trained[verdict.key]
                 rate = twin.rate * twin.verdict.largest / verdict.largest
-                found.append(
-                    replace(twin, loss=loss, verdict=verdict, rate=rate, complexity=size(genotype), genotype=genotype)
-                )
+                text = restated(loss)
+                remember(text, loss)
+                found.append(Trained(
+                    text, show(genotype), verdict, rate, twin.fitness, size(genotype), twin.trainings, twin.seeds
+                ))  # fmt: skip
         return found
+
+    def _genotype(self, filling: str | None) -> Expr | None:
+        return None if filling is None or self.space is None else self.space.read(filling)
 
     def order(self, leaders: Sequence[Finalist], measured: Sequence[Measured]) -> list[int]:
         """The places of leaders, those first that are to be reported."""
@@ -276,25 +255,8 @@ class Search:
         return list(self._strategy.order([Judged(f.loss, f.complexity, m.worth, m.robustness) for f, m in each]))
 
 
-def _seeds(proposal: Proposal) -> tuple[str, ...]:
-    given = proposal.notes.get("seeds")
-    return tuple(given) if isinstance(given, list) else ()
-
-
-def _front(trained: Iterable[Trained]) -> list[Trained]:
-    """The best of every size that is better than all smaller ones, smallest first."""
-    front: list[Trained] = []
-    for entry in sorted(trained, key=lambda t: (t.complexity, -t.fitness)):
-        if not front or entry.fitness > front[-1].fitness:
-            front.append(entry)
-    return front
-
-
-def _complexity(proposal: Proposal) -> int:
-    given = proposal.notes.get("complexity")
-    return given if isinstance(given, int) else size(proposal.loss.expr)
-
-
 def _candidate(proposal: Proposal, verdict: Verdict) -> Candidate:
     origin: dict[str, Any] = {"origin": proposal.origin, "parents": list(proposal.parents), **proposal.notes}
-    return Candidate(restated(proposal.loss), origin, verdict.key or None, _complexity(proposal), verdict.reason or "")
+    return Candidate(
+        restated(proposal.loss), origin, verdict.key or None, complexity_of(proposal), verdict.reason or ""
+    )

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from glo_dsl.errors import GloError
@@ -20,6 +23,7 @@ from glo_dsl.evolve.tasks.networks import digits_cnn as digits_network
 from glo_dsl.evolve.tasks.networks import perceptron
 from glo_dsl.evolve.tasks.split import at_most, fraction_of, split, with_noise
 from glo_dsl.evolve.tasks.task import Part, Recipe, Task
+from glo_dsl.runtime.cache import fetch, key_of
 
 _DIGITS = Recipe(rate=5.0, batch=128, steps=200)
 
@@ -91,11 +95,11 @@ def _task(
     metric: Literal["accuracy", "r2"] = "accuracy", prepare: Prepare = _standardised,
 ) -> Task:  # fmt: skip
     """Loaded, split, cut to the fraction, and only then scaled: by what trains, and nothing else."""
-    data = _loaded(name, loader)
+    data, target = _loaded(name, loader)
     classes = metric == "accuracy"
-    strata = data.target if classes else np.zeros(len(data.target), dtype=np.int64)
-    x = torch.from_numpy(data.data)
-    y = torch.from_numpy(data.target.astype(np.int64 if classes else np.float64))
+    strata = target if classes else np.zeros(len(target), dtype=np.int64)
+    x = torch.from_numpy(data)
+    y = torch.from_numpy(target.astype(np.int64 if classes else np.float64))
     train, validation, test = ((x[i], y[i]) for i in map(torch.from_numpy, split(strata, seed)))
     train = fraction_of(train, fraction, seed, classes)
     inputs = prepare(train[0])
@@ -109,9 +113,20 @@ def _task(
     return Task(name, *parts, outputs, model, at_most(recipe, len(train[1])), metric)
 
 
-def _loaded(name: str, loader: str) -> Any:
+def _loaded(name: str, loader: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Samples and targets. They are kept where kernels are: to import scikit-learn takes longer than a training, and
+    every worker that is a process would do it again."""
     try:
-        from sklearn import datasets
+        release = version("scikit-learn")
+        file = fetch(key_of("data", loader, release), ".npz", partial(_write, loader))
     except ImportError:
         raise GloError(f"task {name} needs scikit-learn", hint="pip install 'glo-dsl[search]'") from None
-    return getattr(datasets, loader)()
+    with np.load(file, allow_pickle=False) as kept:
+        return kept["data"], kept["target"]
+
+
+def _write(loader: str, file: Path) -> None:
+    from sklearn import datasets
+
+    found = getattr(datasets, loader)()
+    np.savez_compressed(file, data=found.data, target=found.target)

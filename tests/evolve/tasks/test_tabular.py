@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 
 import pytest
 import torch
 
 import glo_dsl as glo
 from glo_dsl.evolve.tasks import Part, Task, tabular, task_named
+from glo_dsl.runtime import cache
 
 SIZES = {
     "digits": (1078, 360, 359),
@@ -97,7 +100,25 @@ def test_the_fraction_and_the_seed_of_a_split(make: Callable[..., Task]) -> None
 
 
 def test_without_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "sklearn", None)
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(tabular, "version", missing)
     with pytest.raises(glo.GloError) as error:
         task_named("wine")
     assert "task wine needs scikit-learn" in str(error.value) and "glo-dsl[search]" in str(error.value)
+
+
+def test_data_are_read_by_scikit_learn_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """And again by another release of it. Without a copy nothing is said to be there."""
+    wanted = task_named("diabetes")
+    for release in ("1.0", "2.0"):
+        monkeypatch.setattr(tabular, "version", lambda name, release=release: release)
+        monkeypatch.setattr(cache, "directory", lambda: tmp_path)
+        found = task_named("diabetes")
+        assert all(torch.equal(a, b) for a, b in zip(found.train + found.test, wanted.train + wanted.test))
+    assert len(list(tmp_path.iterdir())) == 2
+    monkeypatch.setitem(__import__("sys").modules, "sklearn", None)
+    assert torch.equal(task_named("diabetes").train[0], wanted.train[0])
+    with pytest.raises(glo.GloError, match="task wine needs scikit-learn"):
+        task_named("wine")
