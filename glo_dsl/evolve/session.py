@@ -37,6 +37,9 @@ from glo_dsl.runtime.standalone import standalone
 
 Report = Callable[[Progress], None]
 
+REPORTED = "reported"
+"""The note with the version that has written the page of a search that had ended."""
+
 
 @dataclass(frozen=True)
 class Where:
@@ -113,9 +116,13 @@ def _run(
 
 
 def _reported(study: Study, directory: Path) -> str:
-    """Writes the page about the search; why there is none, or ""."""
+    """Writes the page about a search that has ended, once: to draw it takes longer than all else that tells a result
+    again. Why there is none, or ""."""
+    if study.noted(REPORTED) == glo_dsl.__version__ and (directory / REPORT).is_file():
+        return ""
     try:
         write_report(study, directory, directory / REPORT)
+        study.note(REPORTED, glo_dsl.__version__)
     except GloError as error:
         return f"{error.message}: {error.hint}" if error.hint else error.message
     return ""

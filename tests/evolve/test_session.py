@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -184,6 +185,22 @@ def test_a_finished_search_tells_it_again_without_training(whole: Path, monkeypa
     monkeypatch.setattr(Trainer, "evaluate", lambda *_: pytest.fail("trained again"))
     resume(whole, HERE)
     assert results(whole) == before
+
+
+def test_the_page_of_a_finished_search_is_written_once(ended: Path, tmp_path: Path) -> None:
+    """But again where it is missing, and over that of a search that was still running."""
+    study, page = tmp_path / "study", tmp_path / "study" / "report.html"
+    shutil.copytree(ended, study)
+    page.write_text("as it was")
+    resume(study, HERE)
+    assert page.read_text() == "as it was"
+    page.unlink()
+    resume(study, HERE)
+    whole = page.read_text()
+    page.write_text("of a search that runs")
+    with sqlite3.connect(next(study.glob("*.sqlite*"))) as database:
+        assert database.execute("DELETE FROM meta WHERE key = 'reported'").rowcount == 1
+    assert resume(study, HERE).unreported == "" and page.read_text() == whole
 
 
 def test_another_history_is_refused(tmp_path: Path) -> None:
