@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from glo_dsl.evolve.evaluator import loss_of, remember
 from glo_dsl.evolve.funnel import Verdict
@@ -56,22 +55,10 @@ class Trained:
     @property
     def shown(self) -> Leader:
         """In a few words."""
-        constants = self.filling is None and ", ".join(f"{p.name} = {p.default:.4g}" for p in self.loss.params)
-        return Leader(self.complexity, self.fitness, self.filling or constants or "", self.trainings)
-
-    @property
-    def written(self) -> list[Any]:
-        """As JSON has it."""
-        return [
-            self.text, self.filling, self.verdict.written, self.rate, self.fitness, self.complexity, self.trainings,
-            list(self.seeds),
-        ]  # fmt: skip
-
-    @classmethod
-    def read(cls, written: Sequence[Any]) -> Trained:
-        """What was written so."""
-        text, filling, verdict, rate, fitness, complexity, trainings, seeds = written
-        return cls(text, filling, Verdict.read(verdict), rate, fitness, complexity, trainings, tuple(seeds))
+        text = self.filling
+        if text is None:
+            text = ", ".join(f"{p.name} = {p.default:.4g}" for p in self.loss.params)
+        return Leader(self.complexity, self.fitness, text, self.trainings)
 
 
 def complexity_of(proposal: Proposal) -> int:

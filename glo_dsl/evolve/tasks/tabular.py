@@ -117,16 +117,22 @@ def _loaded(name: str, loader: str) -> tuple[NDArray[Any], NDArray[Any]]:
     """Samples and targets. They are kept where kernels are: to import scikit-learn takes longer than a training, and
     every worker that is a process would do it again."""
     try:
-        release = version("scikit-learn")
-        file = fetch(key_of("data", loader, release), ".npz", partial(_write, loader))
+        key = key_of("data", loader, version("scikit-learn"))
+        with np.load(fetch(key, ".npz", partial(_write, loader)), allow_pickle=False) as kept:
+            return kept["data"], kept["target"]
     except ImportError:
         raise GloError(f"task {name} needs scikit-learn", hint="pip install 'glo-dsl[search]'") from None
-    with np.load(file, allow_pickle=False) as kept:
-        return kept["data"], kept["target"]
+    except OSError:  # no room for a copy
+        return _read(loader)
 
 
 def _write(loader: str, file: Path) -> None:
+    data, target = _read(loader)
+    np.savez_compressed(file, data=data, target=target)
+
+
+def _read(loader: str) -> tuple[NDArray[Any], NDArray[Any]]:
     from sklearn import datasets
 
     found = getattr(datasets, loader)()
-    np.savez_compressed(file, data=found.data, target=found.target)
+    return found.data, found.target

@@ -122,3 +122,12 @@ def test_data_are_read_by_scikit_learn_once(monkeypatch: pytest.MonkeyPatch, tmp
     assert torch.equal(task_named("diabetes").train[0], wanted.train[0])
     with pytest.raises(glo.GloError, match="task wine needs scikit-learn"):
         task_named("wine")
+
+
+def test_without_room_for_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> Path:
+        raise OSError(28, "No space left on device")
+
+    wanted = task_named("wine")
+    monkeypatch.setattr(tabular, "fetch", full)
+    assert torch.equal(task_named("wine").train[0], wanted.train[0])
