@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
-from glo_dsl.evolve.driver import Trained
 from glo_dsl.evolve.funnel import Verdict
 from glo_dsl.evolve.progress import SEARCHING, STAGES, Leader, Progress, agreement
 from glo_dsl.evolve.session import Where, begin, resume
 from glo_dsl.evolve.store.records import Records
+from glo_dsl.evolve.trained import Trained
 from tests.evolve.conftest import small
 
 CONFIG = small(rungs=(0.2, 0.5, 1.0), keep=0.8, trainings=80, seed=2)
