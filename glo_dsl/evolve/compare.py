@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
@@ -63,14 +64,18 @@ class Result:
 
     @property
     def standard_error(self) -> float:
-        return stdev(self.accuracies) / math.sqrt(len(self.accuracies))
+        return _standard_error(self.accuracies)
 
     @property
     def under_attack(self) -> str:
         """Mean and standard error of `attacked`, to be read; "" where there is none."""
         if not self.attacked:
             return ""
-        return f"{fmean(self.attacked):.4f} ± {stdev(self.attacked) / math.sqrt(len(self.attacked)):.4f}"
+        return f"{fmean(self.attacked):.4f} ± {_standard_error(self.attacked):.4f}"
+
+
+def _standard_error(values: Sequence[float]) -> float:
+    return stdev(values) / math.sqrt(len(values))
 
 
 def welch(first: Result, second: Result) -> float:

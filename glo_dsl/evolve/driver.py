@@ -10,7 +10,7 @@ from typing import Any
 from glo_dsl.errors import GloError
 from glo_dsl.evolve.baseline import baseline_of, check_search, classes_of
 from glo_dsl.evolve.config import Config
-from glo_dsl.evolve.evaluator import PartName, remember
+from glo_dsl.evolve.evaluator import PartName
 from glo_dsl.evolve.funnel import KNOWN, Funnel, Verdict
 from glo_dsl.evolve.ledger import Ledger
 from glo_dsl.evolve.progress import CONSTANTS, SEARCHING, STAGES, Leader, Progress
@@ -21,15 +21,14 @@ from glo_dsl.evolve.strategies.named import strategy_named
 from glo_dsl.evolve.strategies.starts import starts_on_record
 from glo_dsl.evolve.tally import Tally
 from glo_dsl.evolve.tasks.task import Task
-from glo_dsl.evolve.trained import Trained, complexity_of, front
+from glo_dsl.evolve.trained import Trained, complexity_of, front, seeds_of
 from glo_dsl.evolve.tuning import Finalist
 from glo_dsl.evolve.uphill import hill_of
 from glo_dsl.evolve.verify import Outcome, verified
 from glo_dsl.evolve.work import Hill, Judged, Proposal, Strategy, Told
-from glo_dsl.ir.expr import Expr, size
+from glo_dsl.ir.expr import size
 from glo_dsl.lang.loss import Loss
 from glo_dsl.lang.restate import restated
-from glo_dsl.lang.show import show
 
 
 class Search:
@@ -158,9 +157,10 @@ class Search:
         self.counts[verdict.reason or "trained"] += 1
         assert measured.fitness is not None
         if verdict.key not in self.trained and measured.steps == self.steps[-1]:
-            self.trained[verdict.key] = Trained.of(
-                proposal, verdict, request.rate, measured.fitness, self.ledger.finished
-            )
+            self.trained[verdict.key] = Trained(
+                proposal.loss, verdict, request.rate, measured.fitness, complexity_of(proposal), proposal.genotype,
+                self.ledger.finished, seeds_of(proposal),
+            )  # fmt: skip
         hill = self.hill(proposal.loss, measured, self.config.rates == "scaled") if proposal.hill else None
         return Told(measured.fitness, verdict.reason or "", hill, measured.robustness)
 
@@ -222,7 +222,7 @@ class Search:
         best = [*front(ranked), *self._strategys_front()]
         chosen = {t.verdict.key: t for t in (*ranked[: self.config.leaders], *best)}.values()
         answer = self._strategy.answer
-        found = [Finalist(t.loss, t.verdict, t.rate, t.complexity, self._genotype(t.filling), t.seeds) for t in chosen]
+        found = [Finalist(t.loss, t.verdict, t.rate, t.complexity, t.genotype, t.seeds) for t in chosen]
         if answer is not None:
             verdict = self._funnel.peek(answer)
             if verdict.reason is None:
@@ -239,15 +239,10 @@ class Search:
             if verdict.key in self.trained:
                 twin = self.trained[verdict.key]
                 rate = twin.rate * twin.verdict.largest / verdict.largest
-                text = restated(loss)
-                remember(text, loss)
-                found.append(Trained(
-                    text, show(genotype), verdict, rate, twin.fitness, size(genotype), twin.trainings, twin.seeds
-                ))  # fmt: skip
+                found.append(
+                    replace(twin, loss=loss, verdict=verdict, rate=rate, complexity=size(genotype), genotype=genotype)
+                )
         return found
-
-    def _genotype(self, filling: str | None) -> Expr | None:
-        return None if filling is None or self.space is None else self.space.read(filling)
 
     def order(self, leaders: Sequence[Finalist], measured: Sequence[Measured]) -> list[int]:
         """The places of leaders, those first that are to be reported."""

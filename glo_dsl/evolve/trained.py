@@ -1,52 +1,31 @@
-"""What a search knows of the losses that it has trained: kept as text, for most are never looked at again."""
+"""What a search knows of the losses that it has trained."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from glo_dsl.evolve.evaluator import loss_of, remember
 from glo_dsl.evolve.funnel import Verdict
 from glo_dsl.evolve.progress import Leader
 from glo_dsl.evolve.work import Proposal
-from glo_dsl.ir.expr import size
+from glo_dsl.ir.expr import Expr, size
 from glo_dsl.lang.loss import Loss
-from glo_dsl.lang.restate import restated
 from glo_dsl.lang.show import show
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A proposal that was trained.
+    """A proposal that was trained: its loss, gradient class, the rate it did best at and how; how many networks had
+    been trained by then; `seeds` are the known losses that it comes from."""
 
-    Attributes:
-        text: its loss. filling: what fills the hole there, where the proposal says.
-        verdict: that of the funnel. rate: the one it did best at. complexity: in nodes.
-        trainings: networks that had been trained by then. seeds: the known losses that it comes from.
-    """
-
-    text: str
-    filling: str | None
+    loss: Loss
     verdict: Verdict
     rate: float
     fitness: float
     complexity: int
+    genotype: Expr | None
     trainings: int = 0
     seeds: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, proposal: Proposal, verdict: Verdict, rate: float, fitness: float, trainings: int) -> Trained:
-        """That of a proposal."""
-        text, given = restated(proposal.loss), proposal.notes.get("seeds")
-        remember(text, proposal.loss)
-        return cls(
-            text, None if proposal.genotype is None else show(proposal.genotype), verdict, rate, fitness,
-            complexity_of(proposal), trainings, tuple(given) if isinstance(given, list) else (),
-        )  # fmt: skip
-
-    @property
-    def loss(self) -> Loss:
-        return loss_of(self.text)
 
     @property
     def rank(self) -> tuple[float, int]:
@@ -55,9 +34,8 @@ class Trained:
     @property
     def shown(self) -> Leader:
         """In a few words."""
-        text = self.filling
-        if text is None:
-            text = ", ".join(f"{p.name} = {p.default:.4g}" for p in self.loss.params)
+        constants = ", ".join(f"{p.name} = {p.default:.4g}" for p in self.loss.params)
+        text = constants if self.genotype is None else show(self.genotype)
         return Leader(self.complexity, self.fitness, text, self.trainings)
 
 
@@ -65,6 +43,12 @@ def complexity_of(proposal: Proposal) -> int:
     """In nodes."""
     given = proposal.notes.get("complexity")
     return given if isinstance(given, int) else size(proposal.loss.expr)
+
+
+def seeds_of(proposal: Proposal) -> tuple[str, ...]:
+    """The known losses that it comes from."""
+    given = proposal.notes.get("seeds")
+    return tuple(given) if isinstance(given, list) else ()
 
 
 def front(trained: Iterable[Trained]) -> list[Trained]:

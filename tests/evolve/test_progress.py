@@ -18,6 +18,7 @@ from glo_dsl.evolve.progress import SEARCHING, STAGES, Leader, Progress, agreeme
 from glo_dsl.evolve.session import Where, begin, resume
 from glo_dsl.evolve.store.records import Records
 from glo_dsl.evolve.trained import Trained
+from glo_dsl.lang.definitions import losses_of
 from tests.evolve.conftest import small
 
 CONFIG = small(rungs=(0.2, 0.5, 1.0), keep=0.8, trainings=80, seed=2)
@@ -124,8 +125,8 @@ def test_the_correlation_of_rungs_is_that_of_the_survivors(heard: Heard) -> None
 
 
 def test_where_there_is_no_hole_constants_are_told() -> None:
-    text = "loss f(p: real, y: real; k = 0.123456789, e = 2) = k * abs(p - y) ^ e"
-    trained = Trained(text, None, Verdict(None), 0.1, 0.75, 7, 60)
+    (loss,) = losses_of("loss f(p: real, y: real; k = 0.123456789, e = 2) = k * abs(p - y) ^ e").values()
+    trained = Trained(loss, Verdict(None), 0.1, 0.75, 7, None, 60)
     assert trained.shown == Leader(7, 0.75, "k = 0.1235, e = 2", 60)
 
 

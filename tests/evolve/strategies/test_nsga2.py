@@ -89,7 +89,10 @@ def test_cost_is_of_the_kernel_and_not_of_the_text() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"objectives": ["fitness", "beauty"]}, "of fitness, complexity, cost, robustness, got fitness, beauty"),
+        (
+            {"objectives": ["fitness", "beauty"]},
+            "two or more of fitness, complexity, cost, robustness, got fitness, beauty",
+        ),
         ({"objectives": ["fitness"]}, "objectives are two or more"),
         ({"objectives": []}, "got none"),
         ({"objectives": "fitness"}, "option objectives is 'fitness'"),

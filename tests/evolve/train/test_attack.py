@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 import torch
@@ -22,7 +23,7 @@ from glo_dsl.evolve.train.unit import Job, Rungs, train
 LABELS = torch.tensor([0, 1, 2, 1])
 
 
-def task(model: Callable[[], nn.Module], metric: str = "accuracy", outputs: int = 3) -> Task:
+def task(model: Callable[[], nn.Module], metric: Literal["accuracy", "r2"] = "accuracy", outputs: int = 3) -> Task:
     x = torch.randn(60, 5, generator=torch.Generator().manual_seed(1))
     t: Tensor = torch.arange(60) % 3
     if metric == "accuracy":
@@ -30,7 +31,7 @@ def task(model: Callable[[], nn.Module], metric: str = "accuracy", outputs: int 
     else:
         t = x @ torch.tensor([1.0, -2.0, 0.5, 0.0, 1.0])
     parts = (x, t), (x[:30], t[:30]), (x[30:], t[30:])
-    return Task("points", *parts, outputs, model, Recipe(0.3, 16, 12), metric)  # type: ignore[arg-type]
+    return Task("points", *parts, outputs, model, Recipe(0.3, 16, 12), metric)
 
 
 def linear(outputs: int = 3) -> nn.Module:
@@ -55,10 +56,11 @@ def test_a_linear_classifier_loses_all_that_a_step_can_take(seed: int, size: flo
 def test_a_value_is_driven_away_from_what_it_should_be() -> None:
     which = task(lambda: linear(1), "r2", 1)
     (network,) = drawn(which.model, [0])
+    assert isinstance(network, nn.Linear)
     stack, (x, y) = Stack([network], torch.zeros(2, 5)), which.validation
     (found,) = attacked(which, stack, x, y, 0.25)
     before, after = ((network(v)[:, 0] - y).abs() for v in (x, found))
-    torch.testing.assert_close(after, before + 0.25 * network.weight.abs().sum())  # type: ignore[operator, union-attr]
+    torch.testing.assert_close(after, before + 0.25 * network.weight.abs().sum())
 
 
 def test_nobody_hides_behind_large_logits() -> None:
@@ -77,7 +79,7 @@ def test_nobody_hides_behind_large_logits() -> None:
 
 
 def mixed() -> nn.Module:
-    """Neither a chain of dense layers nor a network without random ones."""
+    """No chain of dense layers, and one that keeps what it saw while it was trained."""
     return nn.Sequential(nn.Unflatten(1, (1, 5)), nn.Conv1d(1, 4, 3), nn.BatchNorm1d(4), nn.Flatten(), nn.Linear(12, 3))
 
 
