@@ -27,8 +27,8 @@ UNDONE = {
 }  # fmt: skip
 """What an argument of an operator is, where `g` is what the operator gives and `a`, `b` are its arguments."""
 
-SPELLINGS = ("log_softmax(a) = log(softmax(a))", "softmax(a) = exp(log_softmax(a))")
-"""Ways to write one row in terms of another, each tried by itself."""
+SPELLINGS = ("", "log_softmax(a) = log(softmax(a))", "softmax(a) = exp(log_softmax(a))")
+"""Ways to write one row in terms of another, each tried by itself; none of them first."""
 
 _LETTERS: dict[str, Expr] = {letter: var(letter, REAL_ROW) for letter in "abg"}
 
@@ -151,7 +151,7 @@ def _row_of(entry: Expr, index: Expr) -> Expr:
 
 def _candidates(space: Space, hole: Hole, target: Expr) -> Iterator[Expr]:
     """The target in the terms of the hole, by one spelling after the other, as short as it can be."""
-    for rules in (Rules(()), *(_table(line) for line in SPELLINGS)):
+    for rules in map(_table, SPELLINGS):
         for known in ({}, _solved(hole, space.terms)):
             (spelt,) = rewrite((target,), rules)
             (found,) = substitute((spelt,), {**known, **dict(zip(hole.args, space.terms))})

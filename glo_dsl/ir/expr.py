@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import TypeVar, cast
+from hashlib import blake2b
+from typing import Any, TypeVar, cast
 from weakref import WeakValueDictionary
 
 from glo_dsl.ir.ops import Op
@@ -16,16 +16,15 @@ from glo_dsl.ir.types import ANY, POSITION_TYPE, TRUTH, UNIFORM, Interval, Type,
 
 class Expr:
     """A node. `digest` depends on structure alone: it is the same in every process and orders nodes for printing.
-    `size` is that of the tree, see the function of this name."""
+    `size` is that of the tree, see the function of this name. `facts` are what has been found out about the node, see
+    `learnt`; they are forgotten with it."""
 
-    __slots__ = ("__weakref__", "digest", "size", "type")
+    __slots__ = ("__weakref__", "args", "digest", "facts", "size", "type")
     type: Type
+    args: tuple[Expr, ...]
     digest: bytes
     size: int
-
-    @property
-    def args(self) -> tuple[Expr, ...]:
-        return ()
+    facts: dict[object, Any]
 
     def __repr__(self) -> str:
         head = getattr(self, "name", None) or getattr(self, "value", None)
@@ -57,48 +56,34 @@ class Var(Expr):
 class Apply(Expr):
     """An operator applied to arguments."""
 
-    __slots__ = ("_args", "op")
+    __slots__ = ("op",)
     op: Op
-    _args: tuple[Expr, ...]
-
-    @property
-    def args(self) -> tuple[Expr, ...]:
-        return self._args
 
 
 class Hole(Expr):
     """An unknown elementwise expression over the listed terms, to be filled by search."""
 
-    __slots__ = ("_args", "name")
+    __slots__ = ("name",)
     name: str
-    _args: tuple[Expr, ...]
-
-    @property
-    def args(self) -> tuple[Expr, ...]:
-        return self._args
 
 
 Node = TypeVar("Node", bound=Expr)
+Fact = TypeVar("Fact")
 _nodes: WeakValueDictionary[tuple[object, ...], Expr] = WeakValueDictionary()
 
 
-def _fact(part: object) -> object:
-    """What of a key enters the digest: never an address, never the order of a set."""
-    match part:
-        case Expr():
-            return part.digest
-        case Op():
-            return part.name
-        case Type():
-            return (part.kind, *sorted(part.axes))
-        case _:
-            return part
-
-
-def _intern(key: tuple[object, ...], node: Node) -> Node:
-    node.size = 1 + sum(arg.size for arg in node.args)
-    node.digest = hashlib.blake2b(repr([_fact(part) for part in key]).encode(), digest_size=8).digest()
+def _intern(key: tuple[object, ...], said: list[object], node: Node, args: tuple[Expr, ...] = ()) -> Node:
+    """The one node of this key. What is `said` of it enters the digest: never an address, never the order of a set."""
+    node.args, node.facts = args, {}
+    node.size = 1
+    for arg in args:
+        node.size += arg.size
+    node.digest = blake2b(repr(said).encode(), digest_size=8).digest()
     return cast(Node, _nodes.setdefault(key, node))
+
+
+def _said(type: Type) -> tuple[str, ...]:
+    return (type.kind, *sorted(type.axes))
 
 
 def const(value: float, type: Type = UNIFORM) -> Const:
@@ -109,7 +94,7 @@ def const(value: float, type: Type = UNIFORM) -> Const:
     if found is None:
         node = Const()
         node.value, node.type = value, type
-        found = _intern(key, node)
+        found = _intern(key, ["const", value.hex(), _said(type)], node)
     return cast(Const, found)
 
 
@@ -124,12 +109,12 @@ def var(name: str, type: Type, domain: Interval = ANY, simplex: bool = False) ->
     if found is None:
         node = Var()
         node.name, node.type, node.domain, node.simplex = name, type, domain, simplex
-        found = _intern(key, node)
+        found = _intern(key, ["var", name, _said(type), domain, simplex], node)
     return cast(Var, found)
 
 
 @cache
-def _result(op: Op, args: tuple[Type, ...]) -> Type:
+def _result(op: Op, *args: Type) -> Type:
     return op.result(args)
 
 
@@ -144,8 +129,8 @@ def apply(op: Op | str, *args: Expr) -> Apply:
     found = _nodes.get(key)
     if found is None:
         node = Apply()
-        node.op, node._args, node.type = op, args, _result(op, tuple(a.type for a in args))
-        found = _intern(key, node)
+        node.op, node.type = op, _result(op, *[a.type for a in args])
+        found = _intern(key, ["apply", op.name, *[a.digest for a in args]], node, args)
     return cast(Apply, found)
 
 
@@ -155,9 +140,9 @@ def hole(name: str, args: tuple[Expr, ...]) -> Hole:
     found = _nodes.get(key)
     if found is None:
         node = Hole()
-        node.name, node._args = name, args
+        node.name = name
         node.type = make_type("real", frozenset[str]().union(*(a.type.axes for a in args)))
-        found = _intern(key, node)
+        found = _intern(key, ["hole", name, *[a.digest for a in args]], node, args)
     return cast(Hole, found)
 
 
@@ -207,15 +192,18 @@ def walk(roots: Iterable[Expr]) -> Iterator[Expr]:
     Iterative: depth is limited by memory only.
     """
     seen: set[Expr] = set()
-    stack: list[tuple[Expr, bool]] = [(root, False) for root in reversed(list(roots))]
+    stack: list[Expr | None] = [*roots]
+    stack.reverse()
     while stack:
-        node, ready = stack.pop()
-        if ready:
-            yield node
+        node = stack.pop()
+        if node is None:  # the arguments of the next one have been yielded
+            yield cast(Expr, stack.pop())
         elif node not in seen:
             seen.add(node)
-            stack.append((node, True))
-            stack.extend((a, False) for a in reversed(node.args) if a not in seen)
+            if node.args:
+                stack += (node, None, *node.args[::-1])
+            else:
+                yield node
 
 
 def substitute(roots: Iterable[Expr], replace: Mapping[Expr, Expr]) -> tuple[Expr, ...]:
@@ -224,7 +212,7 @@ def substitute(roots: Iterable[Expr], replace: Mapping[Expr, Expr]) -> tuple[Exp
     done: dict[Expr, Expr] = dict(replace)
     for node in walk(roots):
         if node not in done:
-            done[node] = rebuild(node, tuple(done[a] for a in node.args))
+            done[node] = rebuild(node, tuple([done[a] for a in node.args])) if node.args else node
     return tuple(done[root] for root in roots)
 
 
@@ -241,6 +229,21 @@ def holes(roots: Iterable[Expr]) -> list[Hole]:
 def size(root: Expr) -> int:
     """Number of nodes of the tree, shared nodes counted as often as they occur."""
     return root.size
+
+
+def learnt(root: Expr, name: str, of: Callable[[Expr], Fact]) -> Fact:
+    """The fact of this name about `root`; `of` finds that of a node out of those of its arguments, once for all."""
+    stack = [root]
+    while stack:
+        node = stack[-1]
+        waiting = [] if name in node.facts else [arg for arg in node.args if name not in arg.facts]
+        if waiting:
+            stack += waiting[::-1]
+            continue
+        if name not in node.facts:
+            node.facts[name] = of(node)
+        stack.pop()
+    return cast(Fact, root.facts[name])
 
 
 def ranges(roots: Iterable[Expr], known: Mapping[Expr, Interval] | None = None) -> dict[Expr, Interval]:
@@ -262,29 +265,40 @@ def learn_ranges(root: Expr, known: dict[Expr, Interval]) -> Interval:
         if node not in known:
             waiting = [arg for arg in node.args if arg not in known]
             if waiting:
-                stack.extend(reversed(waiting))
+                stack += waiting[::-1]
                 continue
-            known[node] = _range(node, known)
+            known[node] = range_over(node, [known[arg] for arg in node.args])
         stack.pop()
     return known[root]
 
 
-def _range(node: Expr, known: Mapping[Expr, Interval]) -> Interval:
+def range_of(root: Expr) -> Interval:
+    """The range of a node of which nothing more is known."""
+    return learnt(root, "range", _range)
+
+
+def _range(node: Expr) -> Interval:
+    return range_over(node, [arg.facts["range"] for arg in node.args])
+
+
+def range_over(node: Expr, args: Sequence[Interval]) -> Interval:
+    """The range of a node by those of its arguments."""
     match node:
         case Const():
             return Interval(node.value, node.value) if math.isfinite(node.value) else ANY
         case Var():
             return node.domain
         case Apply() if node.op.name == "mul" and node.args[0] is node.args[1]:
-            return OPS["square"].range(known[node.args[0]])
+            return OPS["square"].range(args[0])
         case Apply():
-            found = node.op.range(*(known[a] for a in node.args))
+            found = node.op.range(*args)
             return ANY if math.isnan(found.lo) or math.isnan(found.hi) else found
         case _:
             return ANY
 
 
 __all__ = [
-    "CLASSES", "POSITION", "Apply", "Const", "Expr", "Hole", "Var", "apply", "const", "hole",
-    "holes", "learn_ranges", "ranges", "rebuild", "size", "substitute", "total", "truth", "var", "variables", "walk",
+    "CLASSES", "POSITION", "Apply", "Const", "Expr", "Hole", "Var", "apply", "const", "hole", "holes", "learn_ranges",
+    "learnt", "range_of", "range_over", "ranges", "rebuild", "size", "substitute", "total", "truth", "var", "variables",
+    "walk",
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -11,9 +12,10 @@ CLASS = "class"
 Axes = frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Type:
-    """`kind` is real, bool or class (an index into the class axis); `axes` is a subset of {sample, class}.
+    """`kind` is real, bool or class (an index into the class axis); `axes` is a subset of {sample, class}. Equal types
+    are one object, see `make_type`.
 
     >>> str(REAL_ROW), str(CLASS_INDEX)
     ('real[C]', 'class[C]')
@@ -34,6 +36,9 @@ class Type:
     @property
     def per_sample(self) -> bool:
         return SAMPLE in self.axes
+
+    def __reduce__(self) -> tuple[Callable[..., Type], tuple[str, Axes]]:
+        return make_type, (self.kind, self.axes)
 
 
 @cache

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from weakref import WeakKeyDictionary
-
-from glo_dsl.ir.expr import Apply, Expr, Var, walk
-
-_known: WeakKeyDictionary[Expr, int] = WeakKeyDictionary()
+from glo_dsl.ir.expr import Apply, Expr, Var, learnt
 
 
 def level(root: Expr) -> int:
@@ -15,12 +11,12 @@ def level(root: Expr) -> int:
     The values of level n that vary over classes are computed in pass n over the row. An entry `z[t]` of an input can be
     read at once; that of a computed row is known only after the pass that computes the row.
     """
-    if root not in _known:
-        for node in walk((root,)):
-            if node not in _known:
-                below = max((_known[a] for a in node.args), default=0)
-                _known[node] = below + (isinstance(node, Apply) and crosses(node))
-    return _known[root]
+    return learnt(root, "level", _level)
+
+
+def _level(node: Expr) -> int:
+    below = max([arg.facts["level"] for arg in node.args], default=0)
+    return below + (isinstance(node, Apply) and crosses(node))
 
 
 def crosses(node: Apply) -> bool:

@@ -6,11 +6,9 @@ some class and at most 1 at all, so that its sum lies between 1 and the number o
 
 from __future__ import annotations
 
-from weakref import WeakKeyDictionary
-
 import numpy as np
 
-from glo_dsl.ir.expr import CLASSES, Apply, Expr, learn_ranges, walk
+from glo_dsl.ir.expr import CLASSES, Apply, Expr, learnt, range_over
 from glo_dsl.ir.types import Interval
 from glo_dsl.passes.online import is_exponent
 
@@ -22,8 +20,6 @@ FINITE = Interval(-float(np.finfo(np.float32).max), float(np.finfo(np.float32).m
 
 SMALLEST = float(np.finfo(np.float32).tiny)
 """The least positive number of float32 with all its digits."""
-
-_known: WeakKeyDictionary[Expr, Interval] = WeakKeyDictionary()
 
 
 def magnitude(root: Expr) -> Interval:
@@ -38,11 +34,11 @@ def magnitude(root: Expr) -> Interval:
     >>> print(magnitude(parse_expression("sqrt(max(sum(square(z)), 1e-30))", scope)))
     [1e-15, 1.84467e+19]
     """
-    if root not in _known:
-        for node in walk((root,)):
-            if node not in _known:
-                _known[node] = _of(node).meet(FINITE)
-    return _known[root]
+    return learnt(root, "magnitude", _magnitude)
+
+
+def _magnitude(node: Expr) -> Interval:
+    return _of(node, [arg.facts["magnitude"] for arg in node.args]).meet(FINITE)
 
 
 def invertible(root: Expr, power: int = 1) -> bool:
@@ -56,18 +52,17 @@ def invertible(root: Expr, power: int = 1) -> bool:
     return least > 0 and least**power >= 2 * SMALLEST and most**power <= 0.5 / SMALLEST
 
 
-def _of(node: Expr) -> Interval:
+def _of(node: Expr, args: list[Interval]) -> Interval:
     if node is CLASSES:
         return Interval(1.0, MOST_CLASSES)
     if is_exponent(node):
         return Interval(FINITE.lo, 0.0)
     if isinstance(node, Apply) and node.op.name == "sum":
-        return _sum(node.args[0])
-    return learn_ranges(node, {a: _known[a] for a in node.args})
+        return _sum(node.args[0], args[0])
+    return range_over(node, args)
 
 
-def _sum(terms: Expr) -> Interval:
-    each = _known[terms]
+def _sum(terms: Expr, each: Interval) -> Interval:
     lo, hi = min(each.lo, each.lo * MOST_CLASSES), max(each.hi, each.hi * MOST_CLASSES)
     return Interval(max(lo, 1.0) if _reaches_1(terms) else lo, hi)
 

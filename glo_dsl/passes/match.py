@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from glo_dsl.ir.expr import CLASSES, Apply, Const, Expr, Var, substitute, var
-from glo_dsl.ir.types import BOOL_ROW, CLASS_INDEX, REAL, REAL_ROW, UNIFORM, Interval
+from glo_dsl.ir.expr import CLASSES, Apply, Const, Expr, Var, range_of
+from glo_dsl.ir.template import Template
+from glo_dsl.ir.types import Interval
 from glo_dsl.lang.elaborate import parse_expression
 from glo_dsl.passes.levels import level
 from glo_dsl.passes.magnitudes import invertible, magnitude
-
-LETTERS: dict[str, Expr] = {
-    **{letter: var(letter, REAL_ROW) for letter in "abcxy"},
-    **{letter: var(letter, REAL) for letter in "kl"},
-    **{letter: var(letter, UNIFORM) for letter in "nm"},
-    **{letter: var(letter, BOOL_ROW) for letter in "pq"},
-    **{letter: var(letter, CLASS_INDEX) for letter in "tu"},
-}
-
-Binding = dict[str, Expr]
+from glo_dsl.passes.patterns import LETTERS, Binding, Reading, letters, matches, readings
 
 SMALL = Interval(-(2.0**31), 2.0**31)
 """Squares and products of such numbers are far from where float32 overflows."""
@@ -36,16 +28,26 @@ class Rule:
     left: Apply
     right: Expr
     conditions: tuple[str, ...]
+    template: Template = field(compare=False, repr=False)
 
-    def rewrite(self, node: Expr, ranges: Mapping[Expr, Interval]) -> Expr | None:
+    def rewrite(
+        self, node: Expr, ranges: Mapping[Expr, Interval] | None = None, ways: Iterable[Reading] | None = None
+    ) -> Expr | None:
         """The right side for this node, or None when the rule does not apply.
 
-        `ranges` answers for every node below `node`.
+        `ranges` answers for every node below `node`, where more is known than `range_of` says. `ways` are those of all
+        readings of the left side that may be one of the node.
         """
-        for binding in matches(self.left, node, {}):
-            if all(holds(condition, binding, ranges) for condition in self.conditions):
-                return substitute((self.right,), {LETTERS[name]: value for name, value in binding.items()})[0]
+        for reading in readings(self.left) if ways is None else ways:
+            found = reading.of(node)
+            if found is not None and (not self.conditions or self._holds(found, ranges)):
+                return self.template.filled(found)
         return None
+
+    def _holds(self, found: Sequence[Expr], ranges: Mapping[Expr, Interval] | None) -> bool:
+        binding = dict(zip(letters(self.left), found))
+        known = {value: range_of(value) for value in found} if ranges is None else ranges
+        return all(holds(condition, binding, known) for condition in self.conditions)
 
 
 class Rules:
@@ -54,18 +56,27 @@ class Rules:
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = rules
         self._literals = {arg for rule in rules for arg in rule.left.args if isinstance(arg, Const)}
-        self._found: dict[tuple[object, ...], tuple[Rule, ...]] = {}
+        self._found: dict[tuple[object, ...], tuple[tuple[Rule, tuple[Reading, ...]], ...]] = {}
 
     def of(self, node: Apply) -> tuple[Rule, ...]:
         """Those whose left side has the operator of the node, and the operators and literals that it wants below."""
-        heads = tuple(self._head(arg) for arg in node.args)
+        return tuple(rule for rule, _ in self._ways(node))
+
+    def rewrite(self, node: Apply) -> Expr | None:
+        """What the first rule that changes the node makes of it."""
+        for rule, ways in self._ways(node):
+            found = rule.rewrite(node, ways=ways)
+            if found is not None and found is not node:
+                return found
+        return None
+
+    def _ways(self, node: Apply) -> tuple[tuple[Rule, tuple[Reading, ...]], ...]:
+        """The rules that may apply, each with the readings of its left side that may."""
+        heads = [self._head(arg) for arg in node.args]
         found = self._found.get((node.op, *heads))
         if found is None:
-            orders = [heads, heads[::-1]] if node.op.commutes else [heads]
-            found = tuple(
-                rule for rule in self._rules
-                if rule.left.op is node.op and any(all(map(_may_be, rule.left.args, order)) for order in orders)
-            )  # fmt: skip
+            each = ((rule, _possible(rule, heads)) for rule in self._rules if rule.left.op is node.op)
+            found = tuple((rule, ways) for rule, ways in each if ways)
             self._found[node.op, *heads] = found
         return found
 
@@ -76,6 +87,12 @@ class Rules:
         if isinstance(node, Const):
             return node if node in self._literals else Const
         return node if node is CLASSES else None
+
+
+def _possible(rule: Rule, heads: Sequence[object]) -> tuple[Reading, ...]:
+    """The readings of a left side where what it wants of the arguments is not seen to be missing at once."""
+    orders = [all(map(_may_be, rule.left.args, order)) for order in (heads, heads[::-1])]
+    return tuple(reading for reading in readings(rule.left) if orders[reading.operators[0][2]])
 
 
 def _may_be(pattern: Expr, head: object) -> bool:
@@ -98,41 +115,8 @@ def _parse_rule(line: str) -> Rule:
     pattern = parse_expression(left, LETTERS, "a rule")
     assert isinstance(pattern, Apply)
     parts = tuple(part.strip() for part in conditions.split(",") if part.strip())
-    return Rule(line, pattern, parse_expression(right, LETTERS, "a rule"), parts)
-
-
-def _stands_for(letter: str, node: Expr) -> bool:
-    """Whether a letter of a rule may stand for the node."""
-    if letter in "xy":
-        return node.type.kind == "real" and node.type.per_class
-    if letter in "kl":
-        return node.type.kind == "real" and not node.type.per_class
-    if letter in "nm":
-        return isinstance(node, Const) and node.type.kind == "real"
-    return node.type.kind == LETTERS[letter].type.kind
-
-
-def matches(pattern: Expr, node: Expr, binding: Binding) -> Iterator[Binding]:
-    """Every way to read `node` as `pattern`, both orders of a commutative operator included."""
-    if isinstance(pattern, Var) and pattern is not CLASSES:
-        bound = binding.get(pattern.name)
-        if bound is node or (bound is None and _stands_for(pattern.name, node)):
-            yield {**binding, pattern.name: node}
-    elif isinstance(pattern, Apply):
-        if isinstance(node, Apply) and node.op is pattern.op:
-            yield from _match_arguments(pattern.args, node.args, binding)
-            if node.op.commutes:
-                yield from _match_arguments(pattern.args, node.args[::-1], binding)
-    elif pattern is node:
-        yield binding
-
-
-def _match_arguments(patterns: tuple[Expr, ...], nodes: tuple[Expr, ...], binding: Binding) -> Iterator[Binding]:
-    if not patterns:
-        yield binding
-        return
-    for first in matches(patterns[0], nodes[0], binding):
-        yield from _match_arguments(patterns[1:], nodes[1:], first)
+    meaning = parse_expression(right, LETTERS, "a rule")
+    return Rule(line, pattern, meaning, parts, Template(meaning, [LETTERS[name] for name in letters(pattern)]))
 
 
 def holds(condition: str, binding: Binding, ranges: Mapping[Expr, Interval]) -> bool:
@@ -175,3 +159,6 @@ def _adds_exactly(first: Expr, second: Expr) -> bool:
     exact = all(s - n == (m if s is sums[0] else -m) for s in sums) and sums[0] - m == n and sums[1] + m == n
     with np.errstate(over="ignore"):
         return exact and all(float(np.float32(value)) == value for value in (n, m, *sums))
+
+
+__all__ = ["LETTERS", "Binding", "Rule", "Rules", "holds", "matches", "parse_rules"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from typing import cast
 
 import numpy as np
 
 from glo_dsl.errors import GloError
-from glo_dsl.ir.expr import POSITION, Apply, Const, Expr, Hole, Var, apply, const, learn_ranges, rebuild, truth, walk
-from glo_dsl.ir.types import Interval
+from glo_dsl.ir.expr import POSITION, Apply, Const, Expr, Hole, Var, apply, const, rebuild, truth, walk
 from glo_dsl.passes import rules
 from glo_dsl.passes.match import Rules, parse_rules
 
@@ -40,69 +40,63 @@ def simplify(roots: Iterable[Expr]) -> tuple[Expr, ...]:
 def rewrite(roots: Iterable[Expr], table: Rules) -> tuple[Expr, ...]:
     """`roots` with every rule of `table` applied until none applies.
 
-    Each distinct node is brought to normal form once, arguments first; what a rule produces is taken up again.
+    Each distinct node is brought to normal form once, arguments first; what a rule produces is taken up again. Normal
+    forms are facts about nodes: what an expression shares with one that was rewritten before is done.
     """
     roots = tuple(roots)
-    done: dict[Expr, Expr] = {}
     becomes: dict[Expr, Expr] = {}
-    known: dict[Expr, Interval] = {}
-    budget = STEPS_PER_NODE * (100 + sum(1 for _ in walk(roots)))
+    steps = 0
     stack = list(reversed(roots))
     while stack:
         node = stack[-1]
-        if node in done:
+        if _done(node, table):
             stack.pop()
             continue
         if node in becomes:
-            if becomes[node] in done:
-                done[node] = done[becomes[node]]
+            if _done(becomes[node], table):
+                node.facts[table] = _normal(becomes[node], table)
                 stack.pop()
             else:
                 stack.append(becomes[node])
             continue
-        waiting = [arg for arg in node.args if arg not in done]
+        waiting = [arg for arg in node.args if not _done(arg, table)]
         if waiting:
-            stack.extend(reversed(waiting))
+            stack += waiting[::-1]
             continue
-        budget -= 1
-        if budget < 0:
+        steps += 1
+        if steps > 100 * STEPS_PER_NODE and steps > STEPS_PER_NODE * (100 + sum(1 for _ in walk(roots))):
             raise GloError("the simplification rules go in circles on this expression; please report it")
-        successor = _successor(node, done, table, known)
+        successor = _successor(node, table)
         if successor is node:
-            done[node] = node
+            node.facts[table] = None
         else:
             becomes[node] = successor
-    return tuple(done[root] for root in roots)
+    return tuple(_normal(root, table) for root in roots)
 
 
-def _successor(node: Expr, done: dict[Expr, Expr], table: Rules, known: dict[Expr, Interval]) -> Expr:
+def _done(node: Expr, table: Rules) -> bool:
+    """Whether the normal form of a node is known; there is no rule about what has no arguments."""
+    return table in node.facts or not node.args
+
+
+def _normal(node: Expr, table: Rules) -> Expr:
+    """The normal form of a node that is done; None is written for itself, so that nothing holds on to itself."""
+    return cast(Expr, node.facts.get(table) or node)
+
+
+def _successor(node: Expr, table: Rules) -> Expr:
     """The next form of a node whose arguments are done, or the node itself when it is final."""
-    rebuilt = rebuild(node, tuple(done[arg] for arg in node.args))
-    if rebuilt is not node:
+    rebuilt = rebuild(node, tuple([_normal(arg, table) for arg in node.args]))
+    if rebuilt is not node or not isinstance(node, Apply):
         return rebuilt
-    if not isinstance(node, Apply):
-        return node
-    folded = _fold(node) or _ordered(node) or _gathered(node)
-    if folded is not None:
-        return folded
-    for rule in table.of(node):
-        if rule.conditions:
-            _learn_ranges(node, known)
-        found = rule.rewrite(node, known)
-        if found is not None and found is not node:
-            return found
-    return node
-
-
-def _learn_ranges(node: Expr, known: dict[Expr, Interval]) -> None:
-    learn_ranges(node, known)
+    return _fold(node) or _ordered(node) or _gathered(node) or table.rewrite(node) or node
 
 
 def _fold(node: Apply) -> Expr | None:
     """The literal that an operator over literals is."""
-    if not node.args or node.op.numpy is None or not all(isinstance(arg, Const) for arg in node.args):
-        return None
     literals = [arg for arg in node.args if isinstance(arg, Const)]
+    if len(literals) < len(node.args) or node.op.numpy is None:
+        return None
     values = [np.bool_(arg.value) if arg.type.kind == "bool" else np.float64(arg.value) for arg in literals]
     with np.errstate(all="ignore"):
         result = node.op.numpy(*values)
@@ -119,6 +113,8 @@ def _ordered(node: Apply) -> Expr | None:
 
 def _order(node: Expr) -> tuple[int, str, bytes]:
     """Literals, then variables by name, then the rest: short factors stand first."""
+    if isinstance(node, Apply):
+        return 2, "", node.digest
     rank = 0 if isinstance(node, Const) else 1 if isinstance(node, Var) else 2
     return rank, node.name if isinstance(node, Var) else "", node.digest
 

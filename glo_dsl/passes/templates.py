@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import cache
 
 from glo_dsl.errors import GloError
-from glo_dsl.ir.expr import POSITION, Expr, substitute, var, walk
+from glo_dsl.ir.expr import POSITION, Expr, var, walk
 from glo_dsl.ir.ops import UNKNOWN, Op
 from glo_dsl.ir.table import OPS
+from glo_dsl.ir.template import Template
 from glo_dsl.ir.types import BOOL_ROW, CLASS_INDEX, REAL, REAL_ROW, Type
 from glo_dsl.lang.elaborate import parse_expression
 
@@ -30,11 +31,14 @@ def _adjoint(op: Op) -> Expr:
 
 
 @cache
+def _value(op: Op) -> Expr:
+    return var("out", op.result(tuple(a.type for a in _placeholders(op))))
+
+
+@cache
 def vjp_templates(op: Op) -> tuple[Expr | None, ...]:
     """One expression over a, b, c, out, g for each argument; None where there is no derivative, or no known one."""
-    arguments = _placeholders(op)
-    out = var("out", op.result(tuple(a.type for a in arguments)))
-    scope = {**dict(zip(LETTERS, arguments, strict=False)), "out": out, "g": _adjoint(op)}
+    scope = {**dict(zip(LETTERS, _placeholders(op), strict=False)), "out": _value(op), "g": _adjoint(op)}
     name = f"the derivative of {op.name}"
     return tuple(parse_expression(text, scope, name) if text not in ("", "0", UNKNOWN) else None for text in op.vjp)
 
@@ -46,6 +50,18 @@ def definition_template(op: Op) -> Expr:
     return parse_expression(op.define, scope, f"the definition of {op.name}")
 
 
+@cache
+def _vjps(op: Op) -> tuple[Template | None, ...]:
+    """The same, to be filled with the arguments, the value and the adjoint."""
+    letters = (*_placeholders(op), _value(op), _adjoint(op))
+    return tuple(None if text is None else Template(text, letters) for text in vjp_templates(op))
+
+
+@cache
+def _definition(op: Op) -> Template:
+    return Template(definition_template(op), _placeholders(op))
+
+
 def vjp(op: Op, place: int, args: tuple[Expr, ...], out: Expr, g: Expr) -> Expr | None:
     """What the adjoint `g` of `out = op(args)` contributes to argument `place`, before summing broadcast axes.
 
@@ -54,20 +70,16 @@ def vjp(op: Op, place: int, args: tuple[Expr, ...], out: Expr, g: Expr) -> Expr 
     """
     if op.vjp[place] == UNKNOWN:
         raise GloError(f"no derivative of {op.call} is known", hint=f"stop({op.call}(...)) is taken as constant")
-    template = vjp_templates(op)[place]
-    if template is None:
-        return None
-    replace = dict(zip(_placeholders(op), args, strict=False))
-    replace[_adjoint(op)] = g
-    replace[var("out", op.result(tuple(a.type for a in _placeholders(op))))] = out
-    return substitute((template,), replace)[0]
+    template = _vjps(op)[place]
+    return None if template is None else template.filled((*args, out, g))
 
 
 def define(op: Op, args: tuple[Expr, ...]) -> Expr:
     """`op(args)` in terms of other operators."""
-    return substitute((definition_template(op),), dict(zip(_placeholders(op), args, strict=False)))[0]
+    return _definition(op).filled(args)
 
 
+@cache
 def reduces_its_adjoint(op: Op) -> bool:
     """Whether a derivative of `op` sums the adjoint over classes, so that it must be complete beforehand."""
     sum_row = OPS["sum"]
