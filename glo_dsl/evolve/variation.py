@@ -8,8 +8,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import accumulate
+from operator import is_not
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from glo_dsl.ir.ops import Op
 from glo_dsl.ir.table import OPS
 
 Path = tuple[int, ...]
+
+Shares = list[float]
+"""Sums of weights from the first on, as shares of all."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class Vocabulary:
 
     def operators(self, arity: int | None = None) -> list[Op]:
         """The elementwise operators over reals that evolution may use, of one arity or all."""
-        return [op for op in self._operators if arity is None or op.arity == arity]
+        return self._operators if arity is None else [op for op in self._operators if op.arity == arity]
 
     @cached_property
     def _operators(self) -> list[Op]:
@@ -68,13 +72,37 @@ class Vocabulary:
         """How often an operator is drawn, next to others."""
         return op.weight if self.weights is None else dict(self.weights).get(op.name, 0.0)
 
+    @cached_property
+    def of_arity(self) -> dict[int, tuple[list[Op], Shares]]:
+        """The operators of each arity, with their shares."""
+        found = {n: self.operators(n) for n in sorted({op.arity for op in self._operators})}
+        return {n: (ops, _cumulative([self.weight(op) for op in ops])) for n, ops in found.items()}
+
+    @cached_property
+    def shares(self) -> Shares:
+        """Of the operators, then of all terms and of all literals."""
+        return _cumulative([*(self.weight(op) for op in self._operators), *self._kinds_of_leaves])
+
+    @cached_property
+    def shares_of_kinds(self) -> Shares:
+        """Of all terms and of all literals."""
+        return _cumulative(self._kinds_of_leaves)
+
+    @property
+    def _kinds_of_leaves(self) -> list[float]:
+        return [self.term_weight * len(self.terms), self.literal_weight * len(self.literals)]
+
+    @cached_property
+    def leaves(self) -> tuple[list[Expr], Shares]:
+        """Every term and literal, with its share."""
+        weights = [self.term_weight] * len(self.terms) + [self.literal_weight] * len(self.literals)
+        return [*self.terms, *(const(value) for value in self.literals)], _cumulative(weights)
+
 
 def random_tree(words: Vocabulary, generator: np.random.Generator, depth: int) -> Expr:
     """A tree at most `depth` levels below its root, every element drawn by weight."""
     operators = words.operators() if depth > 0 else []
-    weights = [words.weight(op) for op in operators]
-    leaves = [words.term_weight * len(words.terms), words.literal_weight * len(words.literals)]
-    place = _draw([*weights, *leaves], generator)
+    place = _draw(words.shares if depth > 0 else words.shares_of_kinds, generator)
     if place < len(operators):
         op = operators[place]
         below = 0 if op.arity == 1 and words.leaves_below_unary else depth - 1
@@ -84,18 +112,16 @@ def random_tree(words: Vocabulary, generator: np.random.Generator, depth: int) -
 
 def random_leaf(words: Vocabulary, generator: np.random.Generator) -> Expr:
     """A term or a literal, drawn by weight."""
-    leaves: list[Expr] = [*words.terms, *(const(value) for value in words.literals)]
-    weights = [words.term_weight] * len(words.terms) + [words.literal_weight] * len(words.literals)
-    return leaves[_draw(weights, generator)]
+    leaves, shares = words.leaves
+    return leaves[_draw(shares, generator)]
 
 
-def _draw(weights: Sequence[float], generator: np.random.Generator) -> int:
-    return bisect_right(_cumulative(tuple(weights)), generator.random())
+def _draw(shares: Shares, generator: np.random.Generator) -> int:
+    return bisect_right(shares, generator.random())
 
 
-@lru_cache(maxsize=256)
-def _cumulative(weights: tuple[float, ...]) -> list[float]:
-    """Sums of the weights from the first on, as shares of all."""
+def _cumulative(weights: Sequence[float]) -> Shares:
+    """The shares of these weights."""
     sums = list(accumulate(weights))
     return [s / sums[-1] for s in sums]
 
@@ -151,7 +177,9 @@ def mutate(root: Expr, words: Vocabulary, generator: np.random.Generator) -> Exp
 
 def _mutated(node: Expr, words: Vocabulary, generator: np.random.Generator) -> Expr:
     if isinstance(node, Apply):
-        node = apply(node.op, *(_mutated(a, words, generator) for a in node.args))
+        args = [_mutated(arg, words, generator) for arg in node.args]
+        if any(map(is_not, args, node.args)):
+            node = apply(node.op, *args)
     if node.type.kind != "real":
         return node
     if isinstance(node, Const) and generator.random() < words.point:
@@ -166,7 +194,7 @@ def _mutated(node: Expr, words: Vocabulary, generator: np.random.Generator) -> E
 def _same_arity(node: Expr, words: Vocabulary, generator: np.random.Generator) -> Expr:
     if not isinstance(node, Apply):
         return random_leaf(words, generator)
-    operators = words.operators(node.op.arity)
-    if not operators:  # such as for a choice, which comes from a loss that was known before
+    if node.op.arity not in words.of_arity:  # such as a choice, which comes from a loss that was known before
         return node
-    return apply(operators[_draw([words.weight(op) for op in operators], generator)], *node.args)
+    operators, shares = words.of_arity[node.op.arity]
+    return apply(operators[_draw(shares, generator)], *node.args)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glo_dsl.ir.expr import CLASSES, POSITION, Apply, Const, Expr, Var, walk
+from glo_dsl.ir.expr import CLASSES, POSITION, Apply, Const, Expr, Var
 
 Array = NDArray[Any]
 
@@ -25,14 +25,25 @@ def evaluate(roots: Sequence[Expr], inputs: Mapping[Var, Array], classes: int) -
     >>> evaluate([apply("sum", z)], {z: np.array([[1.0, 2.0]])}, 2)[0].tolist()
     [[3.0]]
     """
-    roots = tuple(roots)
     known: dict[Expr, Array] = {CLASSES: np.full((1, 1), float(classes)), POSITION: np.arange(classes)[None, :]}
     known.update(inputs.items())
+    return tuple(learn_value(root, known, classes) for root in roots)
+
+
+def learn_value(root: Expr, known: dict[Expr, Array], classes: int) -> Array:
+    """Adds the values of `root` and of what it needs; nothing below a node that is known is looked at."""
+    stack = [root]
     with np.errstate(all="ignore"):
-        for node in walk(roots):
+        while stack:
+            node = stack[-1]
             if node not in known:
+                waiting = [arg for arg in node.args if arg not in known]
+                if waiting:
+                    stack += waiting
+                    continue
                 known[node] = value_of(node, known, classes)
-    return tuple(known[root] for root in roots)
+            stack.pop()
+    return known[root]
 
 
 def value_of(node: Expr, known: Mapping[Expr, Array], classes: int) -> Array:
@@ -47,5 +58,5 @@ def value_of(node: Expr, known: Mapping[Expr, Array], classes: int) -> Array:
         case Apply() if node.op.name == "onehot":
             return np.asarray(np.arange(classes)[None, :] == known[node.args[0]], dtype=np.float64)
         case Apply() if node.op.numpy is not None:
-            return np.asarray(node.op.numpy(*(known[a] for a in node.args)))
+            return np.asarray(node.op.numpy(*[known[a] for a in node.args]))
     raise KeyError(f"no value for {node!r}")

@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from hashlib import blake2b
+from threading import RLock
 from typing import Any, TypeVar, cast
-from weakref import WeakValueDictionary
+from weakref import ref
 
 from glo_dsl.ir.ops import Op
 from glo_dsl.ir.table import OPS
@@ -67,19 +68,51 @@ class Hole(Expr):
     name: str
 
 
-Node = TypeVar("Node", bound=Expr)
 Fact = TypeVar("Fact")
-_nodes: WeakValueDictionary[tuple[object, ...], Expr] = WeakValueDictionary()
+Key = tuple[object, ...]
 
 
-def _intern(key: tuple[object, ...], said: list[object], node: Node, args: tuple[Expr, ...] = ()) -> Node:
-    """The one node of this key. What is `said` of it enters the digest: never an address, never the order of a set."""
+class _Entry(ref[Expr]):
+    """A node in the table; it takes itself out when the node goes."""
+
+    __slots__ = ("key",)
+    key: Key
+
+
+_nodes: dict[Key, _Entry] = {}
+_going = RLock()
+"""Held while an entry goes, for another thread may put a new one in its place."""
+
+
+def _forget(entry: _Entry) -> None:
+    with _going:
+        if _nodes.get(entry.key) is entry:
+            del _nodes[entry.key]
+
+
+def _known(key: Key) -> Expr | None:
+    entry = _nodes.get(key)
+    return None if entry is None else entry()
+
+
+def _intern(key: Key, said: list[object], node: Expr, args: tuple[Expr, ...] = ()) -> Expr:
+    """The one node of this key: this one, if no other thread was faster.
+
+    What is `said` of it enters the digest: never an address, never the order of a set.
+    """
     node.args, node.facts = args, {}
     node.size = 1
     for arg in args:
         node.size += arg.size
     node.digest = blake2b(repr(said).encode(), digest_size=8).digest()
-    return cast(Node, _nodes.setdefault(key, node))
+    entry = _Entry(node, _forget)
+    entry.key = key
+    while True:
+        first = _nodes.setdefault(key, entry)
+        found = first()
+        if found is not None:
+            return found
+        _forget(first)
 
 
 def _said(type: Type) -> tuple[str, ...]:
@@ -90,7 +123,7 @@ def const(value: float, type: Type = UNIFORM) -> Const:
     """The literal `value`; -0.0 and 0.0 are two literals, all NaNs are one."""
     value = float(value)
     key = ("const", value.hex(), type)
-    found = _nodes.get(key)
+    found = _known(key)
     if found is None:
         node = Const()
         node.value, node.type = value, type
@@ -105,7 +138,7 @@ def truth(value: bool) -> Const:
 def var(name: str, type: Type, domain: Interval = ANY, simplex: bool = False) -> Var:
     """The variable of this name, type and domain."""
     key = ("var", name, type, domain, simplex)
-    found = _nodes.get(key)
+    found = _known(key)
     if found is None:
         node = Var()
         node.name, node.type, node.domain, node.simplex = name, type, domain, simplex
@@ -126,7 +159,7 @@ def apply(op: Op | str, *args: Expr) -> Apply:
     """
     op = OPS[op] if isinstance(op, str) else op
     key = ("apply", op, *args)
-    found = _nodes.get(key)
+    found = _known(key)
     if found is None:
         node = Apply()
         node.op, node.type = op, _result(op, *[a.type for a in args])
@@ -137,7 +170,7 @@ def apply(op: Op | str, *args: Expr) -> Apply:
 def hole(name: str, args: tuple[Expr, ...]) -> Hole:
     """The hole `?name(args)`: it varies over whatever its terms vary over."""
     key = ("hole", name, *args)
-    found = _nodes.get(key)
+    found = _known(key)
     if found is None:
         node = Hole()
         node.name = name

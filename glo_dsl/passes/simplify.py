@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
-from typing import cast
 
 import numpy as np
 
@@ -59,7 +58,7 @@ def rewrite(roots: Iterable[Expr], table: Rules) -> tuple[Expr, ...]:
             else:
                 stack.append(becomes[node])
             continue
-        waiting = [arg for arg in node.args if not _done(arg, table)]
+        waiting = [arg for arg in node.args if arg.args and table not in arg.facts]
         if waiting:
             stack += waiting[::-1]
             continue
@@ -81,12 +80,13 @@ def _done(node: Expr, table: Rules) -> bool:
 
 def _normal(node: Expr, table: Rules) -> Expr:
     """The normal form of a node that is done; None is written for itself, so that nothing holds on to itself."""
-    return cast(Expr, node.facts.get(table) or node)
+    found: Expr | None = node.facts.get(table)
+    return node if found is None else found
 
 
 def _successor(node: Expr, table: Rules) -> Expr:
     """The next form of a node whose arguments are done, or the node itself when it is final."""
-    rebuilt = rebuild(node, tuple([_normal(arg, table) for arg in node.args]))
+    rebuilt = rebuild(node, tuple([arg.facts.get(table) or arg for arg in node.args]))
     if rebuilt is not node or not isinstance(node, Apply):
         return rebuilt
     return _fold(node) or _ordered(node) or _gathered(node) or table.rewrite(node) or node

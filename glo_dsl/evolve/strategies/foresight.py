@@ -12,7 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glo_dsl.evolve.predictions import logits_name
-from glo_dsl.ir.evaluate import evaluate
+from glo_dsl.evolve.space import Space
+from glo_dsl.evolve.strategies.filled import Filled
+from glo_dsl.ir.evaluate import Array, evaluate
+from glo_dsl.ir.expr import Expr, Var
 from glo_dsl.lang.loss import Loss
 
 Slopes = NDArray[np.float64]
@@ -43,14 +46,28 @@ class Foresight:
         self._targets = np.concatenate([self._target] * len(ends))
         self._slopes: list[Slopes] = []
         self._fitness: list[float] = []
+        self._filled: Filled | None = None
 
     def slopes(self, loss: Loss) -> Slopes | None:
         """The slopes of a loss, of length 1; None if they are not finite, all 0, or rise towards the target where
         predictions are nearly uniform."""
+        (values,) = evaluate([loss.expr], self._inputs(loss), self._classes)
+        return self._of(values)
+
+    def slopes_in(self, space: Space, genotype: Expr) -> Slopes | None:
+        """The same of the loss that a genotype makes of a space."""
+        if genotype.type.axes != space.hole.type.axes:
+            return self.slopes(space.fill(genotype))
+        if self._filled is None or self._filled.space is not space:
+            self._filled = Filled(space, self._inputs(space.loss), self._classes)
+        return self._of(self._filled.values(genotype))
+
+    def _inputs(self, loss: Loss) -> dict[Var, Array]:
         name = logits_name(loss)
         inputs = {v: self._points if v.name == name else self._targets for v in loss.inputs}
-        params = {p.var: np.full((1, 1), p.default) for p in loss.params}
-        (values,) = evaluate([loss.expr], {**inputs, **params}, self._classes)
+        return {**inputs, **{p.var: np.full((1, 1), p.default) for p in loss.params}}
+
+    def _of(self, values: Array) -> Slopes | None:
         sides = np.broadcast_to(values, (len(self._points), 1)).astype(np.float64).reshape(-1, 2, ROWS)
         with np.errstate(all="ignore"):
             found = (sides[:, 0] - sides[:, 1]) / (2 * STEP)

@@ -145,7 +145,7 @@ class Islands(Strategy):
             for n in range(fresh):
                 place = n % len(self._islands)
                 child = self._new(self._islands[place])
-                slopes = self._foresight.slopes(self.space.fill(child.genotype))
+                slopes = self._foresight.slopes_in(self.space, child.genotype)
                 if slopes is None:
                     self._dropped["no usable gradient"] += 1
                 elif (key := np.round(slopes * DIGITS).tobytes()) in self._met:
