@@ -100,6 +100,8 @@ def _merge_class_guards(parts: Adjoint) -> Adjoint:
 
 def _joined(parts: Adjoint) -> Adjoint:
     """The same adjoint with the two branches of a choice joined wherever both are there."""
+    if len(parts) < 2:
+        return parts
     waiting = list(parts.items())
     done: Adjoint = {}
     while waiting:

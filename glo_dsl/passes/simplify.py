@@ -48,38 +48,38 @@ def rewrite(roots: Iterable[Expr], table: Rules) -> tuple[Expr, ...]:
     stack = list(reversed(roots))
     while stack:
         node = stack[-1]
-        if _done(node, table):
+        if table in node.facts or not node.args:
             stack.pop()
             continue
-        if node in becomes:
-            if _done(becomes[node], table):
-                node.facts[table] = _normal(becomes[node], table)
-                stack.pop()
-            else:
-                stack.append(becomes[node])
+        successor = becomes.get(node)
+        if successor is not None:  # it stood above, and is done unless the node is what it becomes itself
+            _check(table in successor.facts or not successor.args)
+            node.facts[table] = _normal(successor, table)
             continue
         waiting = [arg for arg in node.args if arg.args and table not in arg.facts]
         if waiting:
             stack += waiting[::-1]
             continue
         steps += 1
-        if steps > 100 * STEPS_PER_NODE and steps > STEPS_PER_NODE * (100 + sum(1 for _ in walk(roots))):
-            raise GloError("the simplification rules go in circles on this expression; please report it")
+        if steps > 100 * STEPS_PER_NODE:
+            _check(steps <= STEPS_PER_NODE * (100 + sum(1 for _ in walk(roots))))
         successor = _successor(node, table)
         if successor is node:
             node.facts[table] = None
         else:
             becomes[node] = successor
+            stack.append(successor)
     return tuple(_normal(root, table) for root in roots)
 
 
-def _done(node: Expr, table: Rules) -> bool:
-    """Whether the normal form of a node is known; there is no rule about what has no arguments."""
-    return table in node.facts or not node.args
+def _check(ends: bool) -> None:
+    if not ends:
+        raise GloError("the simplification rules go in circles on this expression; please report it")
 
 
 def _normal(node: Expr, table: Rules) -> Expr:
-    """The normal form of a node that is done; None is written for itself, so that nothing holds on to itself."""
+    """The normal form of a node that is done. None is written for itself, so that nothing holds on to itself; there is
+    no rule about what has no arguments."""
     found: Expr | None = node.facts.get(table)
     return node if found is None else found
 
@@ -94,8 +94,12 @@ def _successor(node: Expr, table: Rules) -> Expr:
 
 def _fold(node: Apply) -> Expr | None:
     """The literal that an operator over literals is."""
-    literals = [arg for arg in node.args if isinstance(arg, Const)]
-    if len(literals) < len(node.args) or node.op.numpy is None:
+    literals: list[Const] = []
+    for arg in node.args:
+        if not isinstance(arg, Const):
+            return None
+        literals.append(arg)
+    if node.op.numpy is None:
         return None
     values = [np.bool_(arg.value) if arg.type.kind == "bool" else np.float64(arg.value) for arg in literals]
     with np.errstate(all="ignore"):

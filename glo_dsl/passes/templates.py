@@ -80,6 +80,7 @@ def define(op: Op, args: tuple[Expr, ...]) -> Expr:
 
 
 @cache
+@cache
 def reduces_its_adjoint(op: Op) -> bool:
     """Whether a derivative of `op` sums the adjoint over classes, so that it must be complete beforehand."""
     sum_row = OPS["sum"]
