@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from torch import Tensor
 
-from glo_dsl.evolve.predictions import derived, logits_name
+from glo_dsl.evolve.predictions import Form, derived, form_of, logits_name
 from glo_dsl.lang.loss import Loss
 from glo_dsl.passes.pipeline import program_of
 from glo_dsl.runtime.build_c import NoCompiler
@@ -60,14 +61,14 @@ def build_candidates(losses: Sequence[Loss], params: Sequence[Sequence[float]] |
     are built once.
     """
     values = [tuple(p) for p in params] if params else [tuple(p.default for p in loss.params) for loss in losses]
-    forms = [(loss.expr, loss.inputs, tuple(p.name for p in loss.params)) for loss in losses]
-    different = dict(zip(forms, losses))
-    if not losses:
-        return []
-    programs = [program_of(loss, derived(loss)) for loss in different.values()]
+    kernels: Sequence[Interpreted | None]
     try:
-        kernels: Sequence[Interpreted | None] = [Interpreted(program) for program in programs]
+        kernels = [_kernel(form_of(loss)) for loss in losses]
     except NoCompiler:
-        kernels = [None] * len(programs)
-    built = dict(zip(different, kernels))
-    return [Candidate(loss, value, built[form]) for loss, value, form in zip(losses, values, forms)]
+        kernels = [None] * len(losses)
+    return [Candidate(*built) for built in zip(losses, values, kernels)]
+
+
+@lru_cache(maxsize=512)
+def _kernel(form: Form) -> Interpreted:
+    return Interpreted(program_of(form.loss, derived(form.loss)))

@@ -266,17 +266,16 @@ def size(root: Expr) -> int:
 
 def learnt(root: Expr, name: str, of: Callable[[Expr], Fact]) -> Fact:
     """The fact of this name about `root`; `of` finds that of a node out of those of its arguments, once for all."""
-    stack = [root]
+    stack = [] if name in root.facts else [root]
     while stack:
-        node = stack[-1]
-        waiting = [] if name in node.facts else [arg for arg in node.args if name not in arg.facts]
+        waiting = [arg for arg in stack[-1].args if name not in arg.facts]
         if waiting:
-            stack += waiting[::-1]
-            continue
-        if name not in node.facts:
+            stack += waiting
+        else:
+            node = stack.pop()
             node.facts[name] = of(node)
-        stack.pop()
-    return cast(Fact, root.facts[name])
+    found: Fact = root.facts[name]
+    return found
 
 
 def ranges(roots: Iterable[Expr], known: Mapping[Expr, Interval] | None = None) -> dict[Expr, Interval]:
