@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from glo_dsl.ir.expr import Apply, Expr, learnt, rebuild, walk
+from glo_dsl.ir.expr import Apply, Expr, rebuild, walk
 from glo_dsl.ir.ops import Op
 from glo_dsl.passes.simplify import at, family, rewrite
 from glo_dsl.passes.templates import define
@@ -37,13 +37,14 @@ def lower(roots: Iterable[Expr]) -> tuple[Expr, ...]:
     What that exposes is simplified once more: per-sample factors leave the sums, divisions by a per-sample value
     become one reciprocal if float32 holds it, and a sum does not wait for a logarithm it can do without.
     """
-    return rewrite([learnt(root, "unfolded", _unfolded) or root for root in roots], family("IDENTITIES", "LOWERED"))
-
-
-def _unfolded(node: Expr) -> Expr | None:
-    """What a node becomes when its arguments have, None for itself."""
-    args = tuple([arg.facts["unfolded"] or arg for arg in node.args])
-    if isinstance(node, Apply) and node.op.define:
-        return define(node.op, args)
-    found = at(*args) if isinstance(node, Apply) and node.op.name == "gather" else rebuild(node, args)
-    return None if found is node else found
+    roots = tuple(roots)
+    done: dict[Expr, Expr] = {}
+    for node in walk(roots):
+        args = tuple([done[a] for a in node.args])
+        if isinstance(node, Apply) and node.op.define:
+            done[node] = define(node.op, args)
+        elif isinstance(node, Apply) and node.op.name == "gather":
+            done[node] = at(args[0], args[1])
+        else:
+            done[node] = rebuild(node, args)
+    return rewrite([done[root] for root in roots], family("IDENTITIES", "LOWERED"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 from glo_dsl.errors import GloError
 from glo_dsl.ir.expr import POSITION, Expr, var, walk
@@ -50,16 +50,9 @@ def definition_template(op: Op) -> Expr:
     return parse_expression(op.define, scope, f"the definition of {op.name}")
 
 
-@cache
-def _vjps(op: Op) -> tuple[Template | None, ...]:
-    """The same, to be filled with the arguments, the value and the adjoint."""
-    letters = (*_placeholders(op), _value(op), _adjoint(op))
-    return tuple(None if text is None else Template(text, letters) for text in vjp_templates(op))
-
-
-@cache
-def _definition(op: Op) -> Template:
-    return Template(definition_template(op), _placeholders(op))
+@lru_cache(maxsize=1024)
+def _ready(template: Expr, letters: tuple[Expr, ...]) -> Template:
+    return Template(template, letters)
 
 
 def vjp(op: Op, place: int, args: tuple[Expr, ...], out: Expr, g: Expr) -> Expr | None:
@@ -70,21 +63,23 @@ def vjp(op: Op, place: int, args: tuple[Expr, ...], out: Expr, g: Expr) -> Expr 
     """
     if op.vjp[place] == UNKNOWN:
         raise GloError(f"no derivative of {op.call} is known", hint=f"stop({op.call}(...)) is taken as constant")
-    template = _vjps(op)[place]
-    return None if template is None else template.filled((*args, out, g))
+    template = vjp_templates(op)[place]
+    if template is None:
+        return None
+    return _ready(template, (*_placeholders(op), _value(op), _adjoint(op))).filled((*args, out, g))
 
 
 def define(op: Op, args: tuple[Expr, ...]) -> Expr:
     """`op(args)` in terms of other operators."""
-    return _definition(op).filled(args)
+    return _ready(definition_template(op), _placeholders(op)).filled(args)
 
 
-@cache
 @cache
 def reduces_its_adjoint(op: Op) -> bool:
     """Whether a derivative of `op` sums the adjoint over classes, so that it must be complete beforehand."""
-    sum_row = OPS["sum"]
-    return any(
-        template is not None and any(getattr(node, "op", None) is sum_row for node in walk((template,)))
-        for template in vjp_templates(op)
-    )
+    return any(template is not None and _sums(template) for template in vjp_templates(op))
+
+
+@lru_cache(maxsize=1024)
+def _sums(template: Expr) -> bool:
+    return any(getattr(node, "op", None) is OPS["sum"] for node in walk((template,)))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 from hypothesis import given, settings
@@ -47,6 +50,28 @@ def test_what_nobody_holds_is_forgotten() -> None:
     del held
     gc.collect()
     assert len(ir._nodes) == before
+
+
+def test_threads_that_make_the_same_node_get_the_same() -> None:
+    """While others of them go, which makes room in the table."""
+    start = Barrier(8)
+
+    def made(n: int) -> list[Expr]:
+        start.wait()
+        found: list[Expr] = []
+        for k in range(2000):
+            apply("exp", const(k + 0.25))  # goes at once
+            found.append(apply("exp", apply("neg", const(k + 0.5))))
+        return found
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            every = list(threads.map(made, range(8)))
+    finally:
+        sys.setswitchinterval(interval)
+    assert all(len(set(same)) == 1 for same in zip(*every))
 
 
 def test_a_deep_expression_is_released_without_recursion() -> None:

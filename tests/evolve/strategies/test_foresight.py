@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 
 import glo_dsl as glo
 from glo_dsl.evolve.funnel import Funnel
+from glo_dsl.evolve.space import space_of
+from glo_dsl.evolve.strategies import filled
 from glo_dsl.evolve.strategies.foresight import Foresight, Slopes
+from glo_dsl.evolve.variation import Vocabulary, random_tree
 
 HEAD = "loss f(z: real[C], t: class[C]) = let y = softmax(z), x = onehot(t) in"
 
@@ -71,3 +74,31 @@ def test_what_was_trained_is_expected_again_and_the_rest_in_between(fitness: lis
     *again, new = near.expected(list(vectors))
     np.testing.assert_allclose(again, fitness, atol=1e-4)
     assert min(fitness) - 1e-9 <= new <= max(fitness) + 1e-9
+
+
+SPACES = ["loss s(z: real[C], t: class[C]) = -mean(?f(onehot(t), softmax(z)))",
+          "loss s(z: real[C], t: class[C]; k = 2) = k * logsumexp(z) - z[t] + sum(?f(onehot(t), z) * softmax(z)) / k",
+          "loss s(z: real[C], t: class[C]) = ?f(z[t], logsumexp(z))"]  # fmt: skip
+"""With parts of the body beside the hole, and one whose hole does not vary over classes."""
+
+
+@pytest.mark.parametrize("text", SPACES)
+def test_slopes_in_a_space_are_those_of_the_loss_bit_for_bit(text: str) -> None:
+    space = space_of(glo.loads(text)["s"])
+    words, generator = Vocabulary(space.terms), np.random.default_rng(1)
+    near, usable = Foresight(10), 0
+    for _ in range(300):
+        genotype = random_tree(words, generator, 3)
+        found, want = near.slopes_in(space, genotype), Foresight(10).slopes(space.fill(genotype))
+        assert (found is None) == (want is None) and (found is None or found.tobytes() == want.tobytes())
+        usable += found is not None
+    assert usable > 10
+
+
+def test_what_is_kept_of_a_space_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filled, "ROOM", 8 * 10 * 192 * 20)
+    space = space_of(glo.loads(SPACES[0])["s"])
+    words, generator, near = Vocabulary(space.terms), np.random.default_rng(1), Foresight(10)
+    for _ in range(100):
+        near.slopes_in(space, random_tree(words, generator, 2))
+    assert near._filled is not None and len(near._filled._known) < 20 + 16
