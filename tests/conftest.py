@@ -7,6 +7,7 @@ import os
 os.environ["TRITON_INTERPRET"] = "1"  # before anything imports triton
 
 import difflib
+import gc
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,16 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the files in tests/golden")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _cheap() -> None:
+    """Triton's interpreter without its detours; what is imported by now stays, and no collector looks at it again."""
+    from tests.interpreting import install
+
+    install()
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

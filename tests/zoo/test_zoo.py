@@ -84,9 +84,12 @@ def test_triton_agrees_with_float64(name: str, data: st.DataObject) -> None:
         for _ in range(4)
     ]
     truth = on(loss, "torch", arrays, torch.float64)
-    nearby = [on(loss, "torch", other, torch.float64) for other in shaken]
     with np.errstate(all="ignore"):
         mine = on(loss, "triton", arrays, torch.float32)
         for place, part in enumerate(mine):
-            off = wrong(part, truth[place], [other[place] for other in nearby], 2e-5)
-            assert not (off & (np.abs(part - truth[place]) > NOTHING)).any(), (name, place)
+            rest = np.abs(part - truth[place]) > NOTHING
+            off = wrong(part, truth[place], [], 2e-5) & rest
+            if off.any():  # shaking only excuses: it is done where there is something to excuse
+                nearby = [on(loss, "torch", other, torch.float64)[place] for other in shaken]
+                off = wrong(part, truth[place], nearby, 2e-5) & rest
+            assert not off.any(), (name, place)
