@@ -81,8 +81,8 @@ def noisy(root: Expr, seed: int, size: float = 1e-10) -> Expr:
 def wrong(mine: Array, truth: Array, nearby: Sequence[Array], rtol: float = 1e-9) -> NDArray[np.bool_]:
     """Where `mine` is not `truth`, as far as the truth is determined: not where it jumps or is not finite.
 
-    `nearby` holds the truth computed with noise: where that moves it a lot, rounding may as well. More of it never makes
-    more wrong.
+    `nearby` holds the truth computed with noise: where that moves it a lot, rounding may as well. More of it
+    never makes more wrong.
 
     >>> wrong(np.array([1.0, 2.5, 7.0]), np.array([1.0, 2.0, np.nan]), []).tolist()
     [False, True, False]

@@ -94,7 +94,8 @@ def check(case: Case, value: Tensor, found: dict[str, Tensor]) -> int:
         if bad.any():  # noise only excuses: it is looked at where there is something to excuse
             nearby = [(m[1][name] if name else m[0]).numpy() for m in moved_truth_of(case)]
             bad = wrong(mine.double().numpy(), expected.numpy(), nearby, 1e-8)
-        assert not bad.any(), f"{name or 'value'} of {case.loss.text}\n{case.inputs} {case.params}\n{mine} is not {expected}"
+        what = f"{name or 'value'} of {case.loss.text}"
+        assert not bad.any(), f"{what}\n{case.inputs} {case.params}\n{mine} is not {expected}"
         compared += int(torch.isfinite(expected).sum())
     return compared
 
