@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 os.environ["TRITON_INTERPRET"] = "1"  # before anything imports triton
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # who waits for another thread leaves its core to the other workers
 
 import difflib
 import gc
