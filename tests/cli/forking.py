@@ -1,12 +1,13 @@
 """Runs commands in forks of one process that has imported what they need: seconds of imports are paid once.
 
-Reads a JSON line `{"command", "words", "cwd", "stdout", "stderr"}` and answers with the exit code, again and again. A
-fork is as fresh as a new process but for those modules; that a command imports what it needs, and not too much, is
-tested on the installed one.
+So are the tables of parsers and rules, and the reading of all of Triton that tells which one it is. Reads a JSON line
+`{"command", "words", "cwd", "stdout", "stderr"}` and answers with the exit code, again and again. A fork is as fresh as
+a new process but for those; that a command imports what it needs, and not too much, is tested on the installed one.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -47,14 +48,26 @@ def _code_of(main: object) -> int:
     return 0
 
 
+def prepare() -> None:
+    """What most commands need, and each would find anew."""
+    import torch  # noqa: F401
+    import triton.compiler
+    from pydantic import TypeAdapter  # noqa: F401, typer's
+
+    import glo_dsl
+    import glo_dsl.cli.main
+    from glo_dsl.lang.format import format_text
+    from glo_dsl.passes.pipeline import whole_program
+
+    triton.runtime.cache.triton_key()  # it reads all of Triton
+    text = "loss f(z: real[C], t: class[C]; k = 1) = k * softmax(z)[t]"
+    whole_program(glo_dsl.loads(format_text(text))["f"])
+    gc.freeze()  # a collector that looks at what was there writes to it, and each fork would get copies
+
+
 def serve() -> None:
     """Answers until there is nothing more to read."""
-    import torch  # noqa: F401
-    import triton
-    import triton.compiler  # noqa: F401
-
-    import glo_dsl.cli.main  # noqa: F401
-
+    prepare()
     replies = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         print(answer(**json.loads(line)), file=replies, flush=True)
