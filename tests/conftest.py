@@ -35,10 +35,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _cheap() -> None:
-    """Triton's interpreter without its detours; what is imported by now stays, and no collector looks at it again."""
+    """Triton's interpreter without its detours, but at night as it is; what is imported by now stays, and no collector
+    looks at it again."""
     from tests.interpreting import install
 
-    install()
+    if settings().max_examples < 1000:
+        install()
     gc.collect()
     gc.freeze()
 

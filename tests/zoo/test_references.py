@@ -116,7 +116,7 @@ def nudged(loss: glo.Loss, values: Mapping[str, Array], by: int) -> dict[str, Ar
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_value_and_gradients(name: str, quick_builds: None) -> None:
+def test_value_and_gradients(name: str) -> None:
     loss = LOSSES[name]
 
     @seed(zlib.crc32(name.encode()))
