@@ -9,8 +9,9 @@ from typing import Any
 
 from glo_dsl.errors import GloError
 from glo_dsl.evolve.baseline import baseline_of, check_search, classes_of
+from glo_dsl.evolve.checkpoint import Checkpoints, State
 from glo_dsl.evolve.config import Config
-from glo_dsl.evolve.evaluator import PartName
+from glo_dsl.evolve.evaluator import PartName, remember
 from glo_dsl.evolve.funnel import KNOWN, Funnel, Verdict
 from glo_dsl.evolve.ledger import Ledger
 from glo_dsl.evolve.progress import CONSTANTS, SEARCHING, STAGES, Leader, Progress
@@ -21,14 +22,15 @@ from glo_dsl.evolve.strategies.named import strategy_named
 from glo_dsl.evolve.strategies.starts import starts_on_record
 from glo_dsl.evolve.tally import Tally
 from glo_dsl.evolve.tasks.task import Task
-from glo_dsl.evolve.trained import Trained, complexity_of, front, seeds_of
+from glo_dsl.evolve.trained import Trained, complexity_of, front
 from glo_dsl.evolve.tuning import Finalist
 from glo_dsl.evolve.uphill import hill_of
 from glo_dsl.evolve.verify import Outcome, verified
 from glo_dsl.evolve.work import Hill, Judged, Proposal, Strategy, Told
-from glo_dsl.ir.expr import size
+from glo_dsl.ir.expr import Expr, size
 from glo_dsl.lang.loss import Loss
 from glo_dsl.lang.restate import restated
+from glo_dsl.lang.show import show
 
 
 class Search:
@@ -55,6 +57,7 @@ class Search:
         self._unit = self._funnel.peek(self.baseline)
         self._made = partial(strategy_named, config.strategy, config.strategy_options, loss, config.seed, classes)
         self.space = space_of(loss) if loss.holes else None
+        self._checkpoints = Checkpoints(ledger.study)
 
     @cached_property
     def _strategy(self) -> Strategy:
@@ -73,7 +76,7 @@ class Search:
 
     def propose(self) -> None:
         """The strategy until its end or that of its budget."""
-        number = 0
+        number = self._generations
         self.tell()  # the first unit may take its time
         while self.ledger.trainings < self.config.trainings:
             proposals = self._strategy.ask()
@@ -83,9 +86,45 @@ class Search:
             self._strategy.tell(told)
             self.ledger.record("tell", self._written(told))
             self.tally.told(number, told)
-            self._front = tuple(trained.shown for trained in front(self.trained.values()))
+            self._show_front()
             number += 1
             self.tell()
+            self._checkpoints.offer(number, self._state)
+        self._checkpoints.offer(number, self._state, last=True)
+
+    @property
+    def _generations(self) -> int:
+        """How many the strategy was told about."""
+        last = self.tally.generation
+        return 0 if last is None else last.number + 1
+
+    def _show_front(self) -> None:
+        self._front = tuple(trained.shown for trained in front(self.trained.values()))
+
+    def _state(self) -> State | None:
+        strategy = self._strategy.state()
+        return None if strategy is None else {
+            "strategy": strategy, "book": self.ledger.state, "tally": self.tally.state,
+            "trained": [trained.written for trained in self.trained.values()],
+            "met": [key.hex() for key in sorted(self._met)], "trouble": self._trouble,
+        }  # fmt: skip
+
+    def skip(self) -> None:
+        """Goes to the last checkpoint of the study, if it has one; before `run`.
+
+        Raises:
+            *USELESS: there is one, and it is of no use; neither is this search then, nor its ledger.
+        """
+        state = self._checkpoints.last()
+        if state is not None:
+            self._strategy.restore(state["strategy"])
+            self.ledger.jump(state["book"])
+            self.tally.restore(state["tally"])
+            trained = [Trained.read(written) for written in state["trained"]]
+            self.trained = {one.verdict.key: one for one in trained}
+            self._met = {bytes.fromhex(key) for key in state["met"]}
+            self._trouble = str(state["trouble"])
+            self._show_front()
 
     def _written(self, told: Sequence[Told]) -> dict[str, Any]:
         """As the book has it."""
@@ -157,10 +196,9 @@ class Search:
         self.counts[verdict.reason or "trained"] += 1
         assert measured.fitness is not None
         if verdict.key not in self.trained and measured.steps == self.steps[-1]:
-            self.trained[verdict.key] = Trained(
-                proposal.loss, verdict, request.rate, measured.fitness, complexity_of(proposal), proposal.genotype,
-                self.ledger.finished, seeds_of(proposal),
-            )  # fmt: skip
+            self.trained[verdict.key] = Trained.of(
+                proposal, verdict, request.rate, measured.fitness, self.ledger.finished
+            )
         hill = self.hill(proposal.loss, measured, self.config.rates == "scaled") if proposal.hill else None
         return Told(measured.fitness, verdict.reason or "", hill, measured.robustness)
 
@@ -222,7 +260,7 @@ class Search:
         best = [*front(ranked), *self._strategys_front()]
         chosen = {t.verdict.key: t for t in (*ranked[: self.config.leaders], *best)}.values()
         answer = self._strategy.answer
-        found = [Finalist(t.loss, t.verdict, t.rate, t.complexity, t.genotype, t.seeds) for t in chosen]
+        found = [Finalist(t.loss, t.verdict, t.rate, t.complexity, self._genotype(t.filling), t.seeds) for t in chosen]
         if answer is not None:
             verdict = self._funnel.peek(answer)
             if verdict.reason is None:
@@ -239,10 +277,15 @@ class Search:
             if verdict.key in self.trained:
                 twin = self.trained[verdict.key]
                 rate = twin.rate * twin.verdict.largest / verdict.largest
-                found.append(
-                    replace(twin, loss=loss, verdict=verdict, rate=rate, complexity=size(genotype), genotype=genotype)
-                )
+                text, filling = restated(loss), show(genotype)
+                remember(text, loss)
+                found.append(replace(
+                    twin, text=text, filling=filling, verdict=verdict, rate=rate, complexity=size(genotype)
+                ))  # fmt: skip
         return found
+
+    def _genotype(self, filling: str | None) -> Expr | None:
+        return None if filling is None or self.space is None else self.space.read(filling)
 
     def order(self, leaders: Sequence[Finalist], measured: Sequence[Measured]) -> list[int]:
         """The places of leaders, those first that are to be reported."""

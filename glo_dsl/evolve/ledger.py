@@ -2,13 +2,15 @@
 
 A search is a function of its configuration and of the results of trainings, both of which a study holds. To resume one
 it is run again from the start: each event that it would record is compared with the one that is there, each training
-that is there is read, and only where the book ends new work begins. So there is no state to save, and none to lose.
+that is there is read, and only where the book ends new work begins. So there is no state to lose: one that is saved,
+see `checkpoint`, saves the time of going through the book, and may be missing.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from hashlib import blake2b
 from typing import Any
 
 from glo_dsl.errors import GloError
@@ -16,6 +18,7 @@ from glo_dsl.evolve.cost import networks_of
 from glo_dsl.evolve.executors.executor import Executor, Finished
 from glo_dsl.evolve.packing import attacked_of, evaluations_of, slopes_of, unit_of, units_of
 from glo_dsl.evolve.request import Measured, Request, Schedule, digest_of
+from glo_dsl.evolve.store.plain_json import encode
 from glo_dsl.evolve.store.rows import Candidate, Event, Unit
 from glo_dsl.evolve.store.study import Study
 
@@ -46,6 +49,7 @@ class Ledger:
         self.study, self._executor, self._told, self._stop = study, executor, told, stop
         self.workers = executor.capacity
         self._events = study.events()
+        self._digest = blake2b(digest_size=16)
         self._place = 0
         self._generation = 0
         self._written = len(self._events)
@@ -86,7 +90,31 @@ class Ledger:
         if self._place == len(self._events):
             self.study.record(kind, payload)
             self._events.append(Event(self._place + 1, kind, payload))
-        self._place += 1
+        self._turn()
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Where it is open, for `jump`; as JSON has it."""
+        return {
+            "place": self._place, "generation": self._generation, "trainings": self.trainings,
+            "finished": self.finished, "digest": self._digest.hexdigest(),
+        }  # fmt: skip
+
+    def jump(self, state: dict[str, Any]) -> None:
+        """Opens the book where one was open that had this state.
+
+        Raises:
+            LookupError, TypeError, ValueError: it is no state, or not one of this book.
+        """
+        place = int(state["place"])
+        if not self._place <= place <= len(self._events):
+            raise ValueError(f"the book has no place {place}")
+        while self._place < place:
+            self._turn()
+        if self._digest.hexdigest() != state["digest"]:
+            raise ValueError("the book begins with other events")
+        self._generation, self.trainings = int(state["generation"]), int(state["trainings"])
+        self.finished = int(state["finished"])
 
     def evaluate(
         self, purpose: str, requests: Sequence[Request], schedule: Schedule,
@@ -119,8 +147,14 @@ class Ledger:
         if self._place == len(self._events):
             self.study.begin(self._generation, payload, candidates(), units())
             self._events.append(Event(self._place + 1, "ask", payload))
-        self._place += 1
+        self._turn()
         self._generation += 1
+
+    def _turn(self) -> None:
+        """To the next event."""
+        event = self._events[self._place]
+        self._digest.update(encode([event.kind, event.payload]).encode())
+        self._place += 1
 
     def _agree(self, kind: str, payload: dict[str, Any]) -> None:
         there = self.stored(kind)

@@ -15,6 +15,7 @@ from typing import Any
 import glo_dsl
 from glo_dsl.errors import GloError
 from glo_dsl.evolve.baseline import check_search
+from glo_dsl.evolve.checkpoint import USELESS
 from glo_dsl.evolve.compare import welch
 from glo_dsl.evolve.config import Config, from_json
 from glo_dsl.evolve.driver import Search
@@ -105,11 +106,18 @@ def _run(
             report(step)
             log.show(step)
 
-        ledger = Ledger(study, executor, told=lambda *_: search.tell())
-        search = Search(config, task, ledger, heard)
+        def opened() -> Search:
+            return Search(config, task, Ledger(study, executor, told=lambda *_: search.tell()), heard)
+
+        search = opened()
+        if not logs:  # a log may want to have what is in the book
+            try:
+                search.skip()
+            except USELESS:
+                search = opened()
         study.note("search", about(search))
         outcome = search.run()
-        ledger.record("result", result_of(outcome, search.space))
+        search.ledger.record("result", result_of(outcome, search.space))
         write(outcome, search, directory)
         log.end(outcome, {name: (directory / name).read_text(encoding="utf-8") for name in ("best.glo", "front.glo")})
     return replace(outcome, unreported=_reported(study, directory))

@@ -11,6 +11,7 @@ from glo_dsl.errors import GloError
 from glo_dsl.ir.expr import Apply, Const, Expr, Hole, Var, apply, substitute, var, walk
 from glo_dsl.ir.types import UNIFORM
 from glo_dsl.lang.definitions import losses_of
+from glo_dsl.lang.elaborate import parse_expression
 from glo_dsl.lang.loss import Loss, Param
 from glo_dsl.lang.show import number, show
 from glo_dsl.lang.syntax import Node, parse
@@ -32,6 +33,14 @@ class Space:
         (filling,) = substitute((genotype,), dict(zip(self.terms, self.hole.args)))
         (expr,) = substitute((self.loss.expr,), {self.hole: filling})
         return replace(self.loss, params=(*self.loss.params, *params), expr=expr, text=f"# f = {show(genotype)}")
+
+    def read(self, text: str) -> Expr:
+        """The genotype that `show` wrote.
+
+        Raises:
+            GloError: it is none of this space.
+        """
+        return parse_expression(text, {term.name: term for term in self.terms}, "a filling")
 
     def text(self, genotype: Expr, params: Sequence[Param] = (), comment: str = "", name: str = "best") -> str:
         """The filled loss as a `.glo` text, written around the genotype as the search space was.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from statistics import median
+from typing import Any
 
 from glo_dsl.evolve.progress import Agreement, Generation, agreement
 from glo_dsl.evolve.request import Measured, Request
@@ -48,6 +49,27 @@ class Tally:
         """How a generation ended."""
         known = [t.fitness for t in told if t.fitness is not None]
         self.generation = Generation(number, median(known) if known else None)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What `restore` makes a new one the same by, as JSON has it."""
+        told = self.generation
+        return {
+            "counts": [*self.counts.items()], "untrained": self.untrained,
+            "generation": None if told is None else [told.number, told.median],
+            "pairs": [[key.hex(), *pair] for key, pair in self._pairs.items()],
+        }  # fmt: skip
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Becomes what one was that had this state.
+
+        Raises:
+            LookupError, TypeError, ValueError: it is none.
+        """
+        self.counts.update(dict(state["counts"]))
+        self.untrained = int(state["untrained"])
+        self.generation = None if state["generation"] is None else Generation(*state["generation"])
+        self._pairs = {bytes.fromhex(key): (float(a), float(b)) for key, a, b in state["pairs"]}
 
     @property
     def agreement(self) -> Agreement | None:

@@ -1,31 +1,67 @@
-"""What a search knows of the losses that it has trained."""
+"""What a search knows of the losses that it has trained: kept as text, for most are never looked at again."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from glo_dsl.evolve.evaluator import loss_of, remember
 from glo_dsl.evolve.funnel import Verdict
 from glo_dsl.evolve.progress import Leader
 from glo_dsl.evolve.work import Proposal
-from glo_dsl.ir.expr import Expr, size
+from glo_dsl.ir.expr import size
 from glo_dsl.lang.loss import Loss
+from glo_dsl.lang.restate import restated
 from glo_dsl.lang.show import show
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A proposal that was trained: its loss, gradient class, the rate it did best at and how; how many networks had
-    been trained by then; `seeds` are the known losses that it comes from."""
+    """A proposal that was trained.
 
-    loss: Loss
+    Attributes:
+        text: its loss. filling: what fills the hole there, where the proposal says.
+        verdict: that of the funnel. rate: the one it did best at. complexity: in nodes.
+        trainings: networks that had been trained by then. seeds: the known losses that it comes from.
+    """
+
+    text: str
+    filling: str | None
     verdict: Verdict
     rate: float
     fitness: float
     complexity: int
-    genotype: Expr | None
     trainings: int = 0
     seeds: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, proposal: Proposal, verdict: Verdict, rate: float, fitness: float, trainings: int) -> Trained:
+        """That of a proposal."""
+        text, given = restated(proposal.loss), proposal.notes.get("seeds")
+        remember(text, proposal.loss)
+        return cls(
+            text, None if proposal.genotype is None else show(proposal.genotype), verdict, rate, fitness,
+            complexity_of(proposal), trainings, tuple(given) if isinstance(given, list) else (),
+        )  # fmt: skip
+
+    @property
+    def written(self) -> list[Any]:
+        """As JSON has it."""
+        return [
+            self.text, self.filling, self.verdict.written, self.rate, self.fitness, self.complexity, self.trainings,
+            list(self.seeds),
+        ]  # fmt: skip
+
+    @classmethod
+    def read(cls, written: Sequence[Any]) -> Trained:
+        """What was written so."""
+        text, filling, verdict, rate, fitness, complexity, trainings, seeds = written
+        return cls(text, filling, Verdict.read(verdict), rate, fitness, complexity, trainings, tuple(seeds))
+
+    @property
+    def loss(self) -> Loss:
+        return loss_of(self.text)
 
     @property
     def rank(self) -> tuple[float, int]:
@@ -34,8 +70,9 @@ class Trained:
     @property
     def shown(self) -> Leader:
         """In a few words."""
-        constants = ", ".join(f"{p.name} = {p.default:.4g}" for p in self.loss.params)
-        text = constants if self.genotype is None else show(self.genotype)
+        text = self.filling
+        if text is None:
+            text = ", ".join(f"{p.name} = {p.default:.4g}" for p in self.loss.params)
         return Leader(self.complexity, self.fitness, text, self.trainings)
 
 
@@ -43,12 +80,6 @@ def complexity_of(proposal: Proposal) -> int:
     """In nodes."""
     given = proposal.notes.get("complexity")
     return given if isinstance(given, int) else size(proposal.loss.expr)
-
-
-def seeds_of(proposal: Proposal) -> tuple[str, ...]:
-    """The known losses that it comes from."""
-    given = proposal.notes.get("seeds")
-    return tuple(given) if isinstance(given, list) else ()
 
 
 def front(trained: Iterable[Trained]) -> list[Trained]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from glo_dsl.ir.expr import Expr
 from glo_dsl.lang.loss import Loss
@@ -85,8 +85,9 @@ class Strategy(Protocol):
     """Proposes generations of losses and learns from what became of them. Strategies inherit what they do not need.
 
     Its state is what its seed and the sequence of `tell`s make it, and nothing else: to resume a search, a new one is
-    asked and told again what the log of the study has. So all chance comes from a generator of its own, no global one
-    is touched, no file is read or written, and the order of sets or hashes decides nothing.
+    asked and told again what the log of the study has, or takes on the state that an earlier one had. So all chance
+    comes from a generator of its own, no global one is touched, no file is read or written, and the order of sets or
+    hashes decides nothing.
     """
 
     def ask(self) -> Sequence[Proposal]:
@@ -94,6 +95,19 @@ class Strategy(Protocol):
 
     def tell(self, outcomes: Sequence[Told]) -> None:
         """What became of the generation asked for last, in its order."""
+
+    def state(self) -> dict[str, Any] | None:
+        """What `restore` makes a new strategy of the same settings the same by, as JSON has it. It is asked for after
+        a `tell`, before the next `ask`. None where there is no shorter way than to ask and tell again."""
+        return None
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Becomes what a strategy was that had this state.
+
+        Raises:
+            ArithmeticError, GloError, LookupError, TypeError, ValueError: it is none; the strategy is of no use then.
+        """
+        raise ValueError("this strategy has no state")
 
     @property
     def answer(self) -> Loss | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
+from glo_dsl.evolve.checkpoint import NOTE
 from glo_dsl.evolve.funnel import Verdict
 from glo_dsl.evolve.progress import SEARCHING, STAGES, Leader, Progress, agreement
 from glo_dsl.evolve.session import Where, begin, resume
 from glo_dsl.evolve.store.records import Records
+from glo_dsl.evolve.store.study import Study
 from glo_dsl.evolve.trained import Trained
-from glo_dsl.lang.definitions import losses_of
 from tests.evolve.conftest import small
 
 CONFIG = small(rungs=(0.2, 0.5, 1.0), keep=0.8, trainings=80, seed=2)
@@ -125,15 +127,23 @@ def test_the_correlation_of_rungs_is_that_of_the_survivors(heard: Heard) -> None
 
 
 def test_where_there_is_no_hole_constants_are_told() -> None:
-    (loss,) = losses_of("loss f(p: real, y: real; k = 0.123456789, e = 2) = k * abs(p - y) ^ e").values()
-    trained = Trained(loss, Verdict(None), 0.1, 0.75, 7, None, 60)
+    text = "loss f(p: real, y: real; k = 0.123456789, e = 2) = k * abs(p - y) ^ e"
+    trained = Trained(text, None, Verdict(None), 0.1, 0.75, 7, 60)
     assert trained.shown == Leader(7, 0.75, "k = 0.1235, e = 2", 60)
 
 
-def test_a_study_that_is_gone_over_again_says_so(heard: Heard) -> None:
+@pytest.mark.parametrize("checkpoint", [True, False])
+def test_a_study_that_is_gone_over_again_says_so(heard: Heard, tmp_path: Path, checkpoint: bool) -> None:
+    """From its start where there is no checkpoint, as in a study of old."""
     again: list[Progress] = []
-    resume(heard.directory, Where(workers=1), again.append)
-    assert all(step.fresh == 0 for step in again) and again[0].replaying and again[0].replayed[0] == 0
+    shutil.copytree(heard.directory, tmp_path / "study")
+    if not checkpoint:
+        with Study.open(tmp_path / "study") as study:
+            study.take()
+            study.note(NOTE, None)
+    resume(tmp_path / "study", Where(workers=1), again.append)
+    assert all(step.fresh == 0 for step in again) and again[0].replaying
+    assert (again[0].replayed[0] > 0) == checkpoint
     events = [step.replayed[0] for step in again]
     assert events == sorted(events) and {step.replayed[1] for step in again} == {again[0].replayed[1]}
     last, before = again[-1], heard.steps[-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import random
 import shutil
@@ -18,6 +19,7 @@ from pathlib import Path
 import pytest
 
 import glo_dsl as glo
+from glo_dsl.evolve import checkpoint
 from glo_dsl.evolve.config import Config, configured
 from glo_dsl.evolve.cost import SLOPES
 from glo_dsl.evolve.evaluator import Trainer
@@ -78,8 +80,13 @@ def test_other_workers_have_the_same_history(whole: Path, tmp_path: Path, where:
     assert results(tmp_path / "study") == results(whole)
 
 
-def test_an_interrupted_search_goes_on_where_it_was(whole: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("every", [0.0, math.inf], ids=["checkpoints", "no checkpoints"])
+def test_an_interrupted_search_goes_on_where_it_was(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: float
+) -> None:
     """Interrupted again and again, at one moment after the other."""
+    monkeypatch.setattr(checkpoint, "EVERY", every)
+    monkeypatch.setattr(checkpoint, "SHARE", math.inf)
     directory = tmp_path / "study"
     stop = _interrupted_every(3)
     for attempt in range(60):
@@ -110,9 +117,11 @@ DRIVER = """
 import sys
 from pathlib import Path
 from glo_dsl.errors import GloError
+from glo_dsl.evolve import checkpoint
 from glo_dsl.evolve.session import Where, begin, resume
 from tests.evolve.conftest import small
 directory = Path(sys.argv[1])
+checkpoint.EVERY, checkpoint.SHARE = 0.0, 1e9  # after every generation
 try:
     resume(directory, Where(sys.argv[2], 1))
 except GloError as error:

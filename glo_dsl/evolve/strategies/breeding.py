@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from glo_dsl.evolve.space import Space
 from glo_dsl.evolve.variation import Vocabulary, crossover, mutate, paths, random_tree, replaced, subtree
 from glo_dsl.ir.expr import Const, Expr, Var, apply, const, size, walk
+from glo_dsl.lang.show import show
 
 TRIES = 10
 """Draws before one is taken that is not what was hoped for."""
@@ -30,6 +33,17 @@ class Member:
     def rank(self) -> tuple[float, int]:
         """The fitter; of equally fit ones the smaller."""
         return self.fitness, -size(self.genotype)
+
+    @property
+    def written(self) -> list[Any]:
+        """As JSON has it."""
+        return [show(self.genotype), self.number, self.fitness, list(self.seeds)]
+
+    @classmethod
+    def read(cls, written: Sequence[Any], space: Space) -> Member:
+        """The member that was written so."""
+        text, number, fitness, seeds = written
+        return cls(space.read(text), int(number), float(fitness), tuple(map(str, seeds)))
 
 
 @dataclass(frozen=True)

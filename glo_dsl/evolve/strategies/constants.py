@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -64,6 +65,7 @@ class Constants(Strategy):
         self._loss, self._coordinates, self._refuse, self._parents = loss, tuple(coordinates), refuse, parents
         self._generations = generations
         self.search = CmaEs([c.start for c in coordinates], generator, sampling)
+        self._told: list[list[float | None]] = []
         self._asked: list[Proposal] = []
         self._reasons: list[str] = []
 
@@ -88,7 +90,19 @@ class Constants(Strategy):
             fitness = told.fitness
             if fitness is not None and np.isfinite(fitness) and (self.best is None or fitness > self.best.fitness):
                 self.best = Best(proposal.loss, fitness)
+        self._told.append([told.fitness for told in outcomes])
         self._learn(outcomes)
+
+    def state(self) -> dict[str, Any]:
+        """See `work.Strategy`. It is what was told: to draw all vectors again takes milliseconds, and pycma keeps its
+        state to itself."""
+        return {"told": [[f if f is None or np.isfinite(f) else None for f in each] for each in self._told]}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """See `work.Strategy`."""
+        for each in state["told"]:
+            self.ask()
+            self.tell([Told(fitness) for fitness in each])
 
     def _draw(self) -> None:
         losses = [placed(self._loss, self._coordinates, vector) for vector in self.search.ask()]

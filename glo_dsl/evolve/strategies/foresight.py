@@ -7,6 +7,7 @@ probes says nearly all about it, and costs a ten-thousandth of a training.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from glo_dsl.evolve.predictions import logits_name
 from glo_dsl.evolve.space import Space
 from glo_dsl.evolve.strategies.filled import Filled
+from glo_dsl.evolve.strategies.states import read_vectors, written_vectors
 from glo_dsl.ir.evaluate import Array, evaluate
 from glo_dsl.ir.expr import Expr, Var
 from glo_dsl.lang.loss import Loss
@@ -80,6 +82,15 @@ class Foresight:
         """What a training has given."""
         self._slopes.append(slopes)
         self._fitness.append(fitness)
+
+    def state(self) -> dict[str, Any]:
+        """What was learnt, as JSON has it."""
+        return {"slopes": written_vectors(self._slopes), "fitness": list(self._fitness)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Knows what one knew that had this state."""
+        self._fitness = [float(fitness) for fitness in state["fitness"]]
+        self._slopes = read_vectors(state["slopes"], len(self._fitness))
 
     def expected(self, asked: Sequence[Slopes]) -> list[float]:
         """The fitness to expect of each: the mean of the nearest trained ones, nearer ones weighing more; 0 of all as

@@ -9,12 +9,14 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from glo_dsl.evolve.space import Space, with_coefficients
 from glo_dsl.evolve.strategies.cmaes import Sampling
 from glo_dsl.evolve.strategies.constants import Constants, Coordinate
+from glo_dsl.evolve.strategies.states import set_generator, written_generator
 from glo_dsl.evolve.variation import Vocabulary, crossover, mutate, random_tree
 from glo_dsl.evolve.work import Proposal, Strategy, Told, with_outcomes
 from glo_dsl.ir.expr import Expr, size, variables
@@ -68,7 +70,8 @@ class Glo(Strategy):
 
     Attributes:
         population: the trees of the present generation, elites first.
-        fates: what is known of every tree so far.
+        fates: what is known of every tree so far, by its digest.
+        best: the fittest tree so far, the first of equals; None before any fitness above 0.
         constants: the search for coefficients, once it has begun.
         counts: trees that were made, by what became of them: "asked", "known", or why they were not trained.
     """
@@ -85,9 +88,11 @@ class Glo(Strategy):
         self.space, self.settings = space, settings
         self.words = Vocabulary.paper(space.terms) if words is None else words
         self.counts: Counter[str] = Counter()
-        self.fates: dict[Expr, Fate] = {}
+        self.fates: dict[bytes, Fate] = {}
+        self.best: Expr | None = None
         self.generation = 0
         self.constants: Constants | None = None
+        self._before: dict[str, Any] = {}
         self._generator = np.random.default_rng(seed)
         self._asked: list[Proposal] = []
         self._trees: list[Expr] = []
@@ -104,12 +109,6 @@ class Glo(Strategy):
         return Counter({told.get(reason, reason): n for reason, n in self.counts.items() if reason != "asked"})
 
     @property
-    def best(self) -> Expr | None:
-        """The fittest tree so far, the first of equals; None before any fitness above 0."""
-        found = max(self.fates, key=lambda tree: self.fates[tree].fitness, default=None)
-        return found if found is not None and self.fates[found].fitness > 0 else None
-
-    @property
     def answer(self) -> Loss | None:
         """The loss of the highest fitness of all that were told: one of the population, as in the paper, no mean.
 
@@ -119,7 +118,7 @@ class Glo(Strategy):
         if winner is None:
             return None
         tuned = self.constants.best if self.constants else None
-        if tuned is None or tuned.fitness <= self.fates[winner].fitness:
+        if tuned is None or tuned.fitness <= self._fate(winner).fitness:
             return losses_of(self.space.text(winner))["best"]
         expr, _ = with_coefficients(winner, _prefix(self.space))
         return losses_of(self.space.text(expr, tuned.loss.params[len(self.space.loss.params) :]))["best"]
@@ -129,6 +128,7 @@ class Glo(Strategy):
         while not self._asked and self.constants is None and self.generation + 1 < self.settings.generations:
             self._breed()
         if not self._asked and self.constants is None and self.best is not None:
+            self._before = self.state()
             self.constants = self._begin_constants(self.best)
         return tuple(self._asked) if self.constants is None else self.constants.ask()
 
@@ -143,13 +143,50 @@ class Glo(Strategy):
             return
         for (_, told), tree in zip(with_outcomes(self._asked, outcomes), self._trees):
             fitness = told.fitness if told.fitness is not None and np.isfinite(told.fitness) else 0.0
-            self.fates[tree] = Fate(max(fitness, 0.0), self._number)
+            self._learn(tree, Fate(max(fitness, 0.0), self._number))
             self._number += 1
         self._asked, self._trees = [], []
 
+    def state(self) -> dict[str, Any]:
+        """See `work.Strategy`."""
+        if self.constants is not None:
+            return {**self._before, "constants": self.constants.state()}
+        return {
+            "generator": written_generator(self._generator), "number": self._number, "generation": self.generation,
+            "population": [[show(i.tree), i.origin, list(i.parents)] for i in self.population],
+            "fates": [[digest.hex(), fate.fitness, fate.number] for digest, fate in self.fates.items()],
+            "best": None if self.best is None else show(self.best), "counts": [*self.counts.items()],
+        }  # fmt: skip
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """See `work.Strategy`."""
+        self.population = [
+            Individual(self.space.read(text), str(origin), tuple(map(int, parents)))
+            for text, origin, parents in state["population"]
+        ]
+        self.fates = {bytes.fromhex(digest): Fate(float(f), number) for digest, f, number in state["fates"]}
+        self.best = None if state["best"] is None else self.space.read(state["best"])
+        self.counts = Counter(dict(state["counts"]))
+        self.generation, self._number = int(state["generation"]), int(state["number"])
+        self._asked, self._trees = [], []
+        set_generator(self._generator, state["generator"])
+        if "constants" in state:
+            self.ask()
+            if self.constants is None:
+                raise ValueError("a search for coefficients without a tree")
+            self.constants.restore(state["constants"])
+
+    def _fate(self, tree: Expr) -> Fate:
+        return self.fates[tree.digest]
+
+    def _learn(self, tree: Expr, fate: Fate) -> None:
+        if fate.fitness > (0.0 if self.best is None else self._fate(self.best).fitness):
+            self.best = tree
+        self.fates[tree.digest] = fate
+
     def _breed(self) -> None:
         """The next population: the elites, then children of parents drawn by the roulette, pair after pair."""
-        fitness = [self.fates[i.tree].fitness for i in self.population]
+        fitness = [self._fate(i.tree).fitness for i in self.population]
         fittest = sorted(range(len(fitness)), key=lambda n: -fitness[n])[: self.settings.elites]
         parents = [self.population[n] for n in roulette(fitness, self._places(), self._generator)]
         children = [child for pair in zip(parents[::2], parents[1::2]) for child in self._children(*pair)]
@@ -174,21 +211,21 @@ class Glo(Strategy):
         ]
 
     def _numbers(self, individuals: Sequence[Individual]) -> tuple[int, ...]:
-        numbers = [self.fates[i.tree].number for i in individuals]
+        numbers = [self._fate(i.tree).number for i in individuals]
         return tuple(dict.fromkeys(n for n in numbers if n is not None))
 
     def _settle(self, newcomers: Sequence[Individual]) -> None:
         """Asks about the trees of which nothing is known; 0 to those that cannot be trained."""
         for individual in newcomers:
             tree = individual.tree
-            if tree in self.fates or tree in self._trees:
+            if tree.digest in self.fates or tree in self._trees:
                 self.counts["known"] += 1
                 continue
             loss = self.space.fill(tree)
             reason = self._refused(tree, loss)
             self.counts[reason or "asked"] += 1
             if reason:
-                self.fates[tree] = Fate(0.0, None)
+                self._learn(tree, Fate(0.0, None))
                 continue
             notes = {"generation": self.generation, "f": show(tree), "size": size(tree)}
             self._asked.append(Proposal(loss, individual.origin, individual.parents, notes))
@@ -205,7 +242,7 @@ class Glo(Strategy):
         """CMA-ES from all ones: a coefficient multiplies what its node gives, and a literal is a node."""
         expr, params = with_coefficients(winner, _prefix(self.space))
         coordinates = [Coordinate(p.name, 1.0, unit=p.default) for p in params]
-        number = self.fates[winner].number
+        number = self._fate(winner).number
         return Constants(
             self.space.fill(expr, params), coordinates, self._generator,
             Sampling(self.settings.sigma, self.settings.samples, active=False), self.settings.sample_generations,

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +19,10 @@ from glo_dsl.evolve.space import Space
 from glo_dsl.evolve.strategies.breeding import TRIES, Breeding, Child, Member
 from glo_dsl.evolve.strategies.foresight import Foresight, Slopes
 from glo_dsl.evolve.strategies.starts import Kind, Start
+from glo_dsl.evolve.strategies.states import read_digests, set_generator, written_digests, written_generator
 from glo_dsl.evolve.variation import Vocabulary
 from glo_dsl.evolve.work import Proposal, Strategy, Told, with_outcomes
-from glo_dsl.ir.expr import Expr, size
+from glo_dsl.ir.expr import size
 
 DIGITS = 1e5
 """Slopes that are equal to one part in so many are taken for the same: the funnel looks closer."""
@@ -93,7 +96,7 @@ class Islands(Strategy):
         self._breeding = Breeding(words, self._generator, settings.crossover, settings.constant, settings.depth)
         self._islands = [_Island() for _ in range(settings.islands)]
         self._elites: dict[int, Member] = {}
-        self._seen: set[Expr] = set()
+        self._seen: set[bytes] = set()
         self._start = list(start)
         self._foresight = Foresight(classes)
         self._met: set[bytes] = set()
@@ -137,6 +140,30 @@ class Islands(Strategy):
         if self._generation % self.settings.migration == 0:
             self._migrate()
 
+    def state(self) -> dict[str, Any]:
+        """See `work.Strategy`."""
+        return {
+            "generator": written_generator(self._generator), "count": self._count, "generation": self._generation,
+            "islands": [[member.written for member in island.members] for island in self._islands],
+            "elites": [member.written for member in self.elites],
+            "seen": written_digests(self._seen), "met": written_digests(self._met), "start": len(self._start),
+            "dropped": [*self._dropped.items()], "foresight": self._foresight.state(),
+        }  # fmt: skip
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """See `work.Strategy`."""
+        islands = [[Member.read(member, self.space) for member in island] for island in state["islands"]]
+        for island, members in zip(self._islands, islands, strict=True):
+            island.members = members
+        elites = [Member.read(member, self.space) for member in state["elites"]]
+        self._elites = {size(member.genotype): member for member in elites}
+        self._seen, self._met = read_digests(state["seen"]), read_digests(state["met"])
+        self._start = self._start[len(self._start) - int(state["start"]) :]
+        self._dropped = Counter(dict(state["dropped"]))
+        self._foresight.restore(state["foresight"])
+        self._count, self._generation = int(state["count"]), int(state["generation"])
+        set_generator(self._generator, state["generator"])
+
     def _bred(self) -> list[_Bred]:
         """Children of the islands in turn, those that are worth a question."""
         found: list[_Bred] = []
@@ -148,7 +175,7 @@ class Islands(Strategy):
                 slopes = self._foresight.slopes_in(self.space, child.genotype)
                 if slopes is None:
                     self._dropped["no usable gradient"] += 1
-                elif (key := np.round(slopes * DIGITS).tobytes()) in self._met:
+                elif (key := _digest(slopes)) in self._met:
                     self._dropped["gradient known"] += 1
                 else:
                     self._met.add(key)
@@ -183,13 +210,13 @@ class Islands(Strategy):
         """A child that was not proposed before, if one turns up soon."""
         if self._start:
             first = self._start.pop(0)
-            self._seen.add(first.genotype)
+            self._seen.add(first.genotype.digest)
             return Child(first.genotype, first.origin, seeds=(first.origin,), known=True)
         for _ in range(TRIES):
             found = self._child(island)
-            if found.genotype not in self._seen:
+            if found.genotype.digest not in self._seen:
                 break
-        self._seen.add(found.genotype)
+        self._seen.add(found.genotype.digest)
         return found
 
     def _child(self, island: _Island) -> Child:
@@ -203,6 +230,11 @@ class Islands(Strategy):
             return elites[int(self._generator.integers(len(elites)))]
         drawn = self._generator.integers(len(island.members), size=self.settings.tournament)
         return max((island.members[int(n)] for n in drawn), key=lambda member: member.rank)
+
+
+def _digest(slopes: Slopes) -> bytes:
+    """By which slopes are known again."""
+    return blake2b(np.round(slopes * DIGITS).tobytes(), digest_size=16).digest()
 
 
 def proposed(space: Space, child: Child) -> Proposal:

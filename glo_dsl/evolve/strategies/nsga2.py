@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from glo_dsl.evolve.strategies.breeding import TRIES, Breeding, Child, Member
 from glo_dsl.evolve.strategies.fronts import fronts, ranks
 from glo_dsl.evolve.strategies.islands import proposed
 from glo_dsl.evolve.strategies.starts import Kind, Start
+from glo_dsl.evolve.strategies.states import read_digests, set_generator, written_digests, written_generator
 from glo_dsl.evolve.variation import Vocabulary
 from glo_dsl.evolve.work import Judged, Proposal, Strategy, Told, with_outcomes
 from glo_dsl.ir.expr import Expr
@@ -100,7 +102,7 @@ class Nsga2(Strategy):
         self._start = list(start)
         self._population: list[_Placed] = []
         self._ranks: list[tuple[int, float]] = []
-        self._seen: set[Expr] = set()
+        self._seen: set[bytes] = set()
         self._asked: list[Child] = []
         self._proposals: tuple[Proposal, ...] = ()
         self._count = self._generation = 0
@@ -145,6 +147,27 @@ class Nsga2(Strategy):
         self._asked, self._proposals = [], ()
         self._generation += 1
 
+    def state(self) -> dict[str, Any]:
+        """See `work.Strategy`."""
+        return {
+            "generator": written_generator(self._generator), "count": self._count, "generation": self._generation,
+            "population": [[one.member.written, [None if p == -math.inf else p for p in one.point]]
+                           for one in self._population],
+            "seen": written_digests(self._seen), "start": len(self._start),
+        }  # fmt: skip
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """See `work.Strategy`."""
+        self._population = [
+            _Placed(Member.read(member, self.space), tuple(-math.inf if p is None else float(p) for p in point))
+            for member, point in state["population"]
+        ]
+        self._ranks = ranks([one.point for one in self._population])
+        self._seen = read_digests(state["seen"])
+        self._start = self._start[len(self._start) - int(state["start"]) :]
+        self._count, self._generation = int(state["count"]), int(state["generation"])
+        set_generator(self._generator, state["generator"])
+
     def _survive(self, pool: list[_Placed]) -> None:
         """Front after front, and of the last the least crowded."""
         found = ranks([one.point for one in pool])
@@ -153,19 +176,19 @@ class Nsga2(Strategy):
         self._ranks = ranks([one.point for one in self._population])
 
     def _point(self, judged: Judged) -> tuple[float, ...]:
-        return tuple(OBJECTIVES[name](judged, self._classes) for name in self.settings.objectives)
+        return tuple(float(OBJECTIVES[name](judged, self._classes)) for name in self.settings.objectives)
 
     def _new(self) -> Child:
         """A child that was not proposed before, if one turns up soon."""
         if self._start:
             first = self._start.pop(0)
-            self._seen.add(first.genotype)
+            self._seen.add(first.genotype.digest)
             return Child(first.genotype, first.origin, seeds=(first.origin,), known=True)
         for _ in range(TRIES):
             found = self._child()
-            if found.genotype not in self._seen:
+            if found.genotype.digest not in self._seen:
                 break
-        self._seen.add(found.genotype)
+        self._seen.add(found.genotype.digest)
         return found
 
     def _child(self) -> Child:

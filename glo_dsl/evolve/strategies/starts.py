@@ -14,7 +14,6 @@ from glo_dsl.evolve.space import Space
 from glo_dsl.evolve.strategies.taylor import polynomial, terms
 from glo_dsl.evolve.variation import Vocabulary
 from glo_dsl.ir.expr import Expr, size
-from glo_dsl.lang.elaborate import parse_expression
 from glo_dsl.lang.loss import Loss
 from glo_dsl.lang.show import show
 from glo_dsl.passes.zoo import Zoo
@@ -85,16 +84,12 @@ def starts_on_record(book: Book, kind: Kind, space: Space, classes: int) -> list
         found = starts(kind, space, classes, Vocabulary.largest)
     else:
         try:
-            found = [Start(str(origin), _read(str(text), space)) for origin, text in written["losses"]]
+            found = [Start(str(origin), space.read(str(text))) for origin, text in written["losses"]]
         except (LookupError, TypeError, ValueError) as error:
             message = f"the study says that it begins with {written!r:.60}"
             raise GloError(message, hint="restore a copy of it") from error
     book.record("start", {"losses": [[start.origin, show(start.genotype)] for start in found]})
     return found
-
-
-def _read(text: str, space: Space) -> Expr:
-    return parse_expression(text, {term.name: term for term in space.terms}, "a start")
 
 
 def _known(kind: Kind, classes: int) -> Iterator[tuple[str, Loss]]:

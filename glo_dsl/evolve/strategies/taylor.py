@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -82,6 +82,12 @@ class Taylor(Strategy):
 
     def tell(self, outcomes: Sequence[Told]) -> None:
         self.constants.tell(outcomes)
+
+    def state(self) -> dict[str, Any]:
+        return self.constants.state()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.constants.restore(state)
 
 
 def terms(order: int) -> list[tuple[int, int]]:

@@ -111,11 +111,14 @@ def test_what_is_asked_about_is_in_the_language(seed: int, space: Space) -> None
         assert losses_of(space.text(tree))["best"].expr is space.fill(tree).expr
 
 
-def test_trees_do_not_grow_beyond_the_bound() -> None:
+def test_trees_do_not_grow_beyond_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     words = replace(Vocabulary.paper(PAPER.terms), largest=9)
     search = Glo(PAPER, replace(SMALL, generations=12), 0, words)
+    trees, settle = {individual.tree for individual in search.population}, search._settle
+    monkeypatch.setattr(search, "_settle", lambda new: trees.update(i.tree for i in new) or settle(new))
     run(search, lambda loss: Told(1.0))
-    assert 7 <= max(size(tree) for tree in search.fates) <= 9
+    assert {tree.digest for tree in trees} == search.fates.keys()
+    assert 7 <= max(size(tree) for tree in trees) <= 9
 
 
 @given(seeds)
@@ -133,19 +136,22 @@ def test_each_generation_keeps_the_fittest_and_asks_about_none_twice(seed: int) 
         search.ask()
         if search.generation == generation + 1:
             assert len(search.population) == SMALL.population
-            fitness = sorted((search.fates[i.tree].fitness for i in before), reverse=True)[:3]
-            assert [search.fates[i.tree].fitness for i in search.population[:3]] == fitness
+            fitness = sorted((search.fates[i.tree.digest].fitness for i in before), reverse=True)[:3]
+            assert [search.fates[i.tree.digest].fitness for i in search.population[:3]] == fitness
             assert all(i in before for i in search.population[:3])
     numbers = [fate.number for fate in search.fates.values() if fate.number is not None]
     assert sorted(numbers) == list(range(len(asked_about)))
-    assert [t for t, _ in sorted(search.fates.items(), key=lambda f: f[1].number or 0) if _.number] == asked_about[1:]
+    told = [t for t, fate in sorted(search.fates.items(), key=lambda f: f[1].number or 0) if fate.number]
+    assert told == [tree.digest for tree in asked_about[1:]]
 
 
 def test_untrained_trees_have_fitness_zero_and_are_counted_by_reason() -> None:
     search = small(0, population=200, elites=6)
     assert all({x, y} <= set(variables((tree,))) for tree in search._trees)
-    for tree, fate in search.fates.items():
-        assert fate == Fate(0.0, None) and not {x, y} <= set(variables((tree,)))
+    untrained = {individual.tree for individual in search.population} - set(search._trees)
+    assert {tree.digest for tree in untrained} == search.fates.keys()
+    for tree in untrained:
+        assert search.fates[tree.digest] == Fate(0.0, None) and not {x, y} <= set(variables((tree,)))
     reasons = {"does not vary as the hole does", "does not depend on t", "does not depend on z"}
     assert search.counts.keys() == reasons | {"asked", "known"} and search.counts.total() == 200
 
@@ -176,7 +182,7 @@ def test_crossover_happens_as_often_as_said_and_children_of_both_parents_are_kep
     search = small(0)
     one, two = apply("add", x, apply("log", y)), apply("mul", apply("sub", x, y), y)
     search.words = replace(search.words, point=0.0, structural=0.0)
-    search.fates = {one: Fate(0.5, 3), two: Fate(0.5, 7)}
+    search.fates = {one.digest: Fate(0.5, 3), two.digest: Fate(0.5, 7)}
     parents = Individual(one, "random"), Individual(two, "random")
     pairs = [search._children(*parents) for _ in range(2000)]
     crossed = [pair for pair in pairs if pair[0].origin == "crossover"]
@@ -209,7 +215,7 @@ def winner_of(tree: Expr, **changes: object) -> Glo:
     """A search whose population was this tree alone."""
     search = small(8, generations=1, **changes)
     search.tell([Told(0.0)] * len(search.ask()))
-    search.fates[tree] = Fate(0.5, 5)
+    search._learn(tree, Fate(0.5, 5))
     return search
 
 
@@ -266,7 +272,7 @@ def test_it_comes_nearer_than_random_trees() -> None:
         told = [t.fitness or 0 for _, told in run(search, judge) for t in told]
         drawn = fitness_of_random(seed, len(told), judge)
         gains.append(max(told) - max(drawn))
-        means.append(np.mean([search.fates[i.tree].fitness for i in search.population]) - np.mean(drawn))
+        means.append(np.mean([search.fates[i.tree.digest].fitness for i in search.population]) - np.mean(drawn))
     assert min(gains) > 0 and np.mean(gains) > 0.05 and min(means) > 0.05
 
 

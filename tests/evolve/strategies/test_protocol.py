@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import glo_dsl as glo
+from glo_dsl.evolve.checkpoint import USELESS
 from glo_dsl.evolve.space import space_of
+from glo_dsl.evolve.store.plain_json import decode, encode
 from glo_dsl.evolve.strategies import islands, nsga2, taylor
 from glo_dsl.evolve.strategies.cmaes import Sampling
 from glo_dsl.evolve.strategies.constants import Constants, Coordinate
@@ -69,6 +72,36 @@ def test_replayed_it_asks_the_same(name: str, seed: int, told: int) -> None:
         replayed.tell(outcomes)
     assert same(live.ask(), live.ask()) and same(live.ask(), replayed.ask())
     assert repr(getattr(live, "answer", None)) == repr(getattr(replayed, "answer", None))
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+@given(seed=st.integers(0, 2**32 - 1), told=st.integers(1, 6))
+@settings(max_examples=8)
+def test_restored_it_asks_the_same_to_its_end(name: str, seed: int, told: int) -> None:
+    """By a state that went through the text of a study, and was taken while nothing waited for an answer."""
+    live, restored = STRATEGIES[name](seed), STRATEGIES[name](seed)
+    run(live, hashed, told)
+    state = live.state()
+    assert state is not None
+    restored.restore(decode(encode(state)))
+    assert encode(restored.state()) == encode(state)
+    while asked := live.ask():
+        assert same(restored.ask(), asked)
+        for strategy in (live, restored):
+            strategy.tell([hashed(proposal.loss) for proposal in asked])
+    assert restored.ask() == () and repr(live.answer) == repr(restored.answer)
+    assert live.dropped == restored.dropped and list(live.front) == list(restored.front)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_what_is_no_state_is_refused(name: str) -> None:
+    strategy = STRATEGIES[name](3)
+    run(strategy, hashed, 1)
+    state: Any = strategy.state()
+    for key, value in state.items():
+        for other in ({k: v for k, v in state.items() if k != key}, {**state, key: not isinstance(value, int) or "x"}):
+            with pytest.raises(USELESS):
+                STRATEGIES[name](3).restore(other)
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
