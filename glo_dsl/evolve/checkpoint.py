@@ -19,10 +19,10 @@ State = dict[str, Any]
 
 NOTE = "checkpoint"
 
-EVERY = 5.0
+EVERY = 2.0
 """Seconds between two, at least."""
 
-SHARE = 0.01
+SHARE = 0.02
 """Of its time that a search may spend on them."""
 
 USELESS = (ArithmeticError, AttributeError, GloError, LookupError, TypeError, ValueError)

@@ -28,12 +28,13 @@ class _Reduction:
 
 
 class TableParser:
-    """A parser with the tables, terminals and tree builders of a Lark parser (LALR, basic lexer)."""
+    """A parser with the tables, terminals and tree builders of a Lark parser (LALR, basic lexer).
 
-    def __init__(self, lark: Lark) -> None:
+    `start`: one of its starts."""
+
+    def __init__(self, lark: Lark, start: str = "start") -> None:
         inner: Any = lark.parser.parser
         table, callbacks = inner._parse_table, inner.parser.callbacks
-        (start,) = lark.options.start
         self._start, self._end = table.start_states[start], table.end_states[start]
         reductions = {rule: _reduction(rule, callbacks[rule]) for rule in callbacks if not isinstance(rule, str)}
         self._states: dict[int, dict[str, int | _Reduction]] = {

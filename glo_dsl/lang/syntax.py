@@ -31,14 +31,15 @@ _DEFINED = re.compile(r"\s*(?:loss|def)\s+(\w+)")
 
 
 @cache
-def _parser(start: str) -> Lark:
+def _parser() -> Lark:
+    """For whole files (`start`) and single expressions (`expr`): the tables of both are found at once."""
     options = {"propagate_positions": True, "maybe_placeholders": True}
-    return Lark(grammar("glo.lark"), parser="lalr", lexer="basic", start=start, **options)
+    return Lark(grammar("glo.lark"), parser="lalr", lexer="basic", start=["start", "expr"], **options)
 
 
 @cache
 def _table_parser(start: str) -> TableParser:
-    return TableParser(_parser(start))
+    return TableParser(_parser(), start)
 
 
 def _tree(text: str, start: str) -> Node:
@@ -48,7 +49,7 @@ def _tree(text: str, start: str) -> Node:
         UnexpectedInput: it is not in the language.
     """
     tree = _table_parser(start).parse(text)
-    return _parser(start).parse(text) if tree is None else tree
+    return _parser().parse(text, start) if tree is None else tree
 
 
 @cache

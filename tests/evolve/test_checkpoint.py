@@ -158,14 +158,15 @@ def test_they_are_kept_when_it_is_time(tmp_path: Path) -> None:
         study.take()
         kept = Checkpoints(study, clock)
         assert kept.last() is None
+        clock.now = 1.0
         kept.offer(1, state(1, 0.5))  # too early
-        clock.now = 6.0
+        clock.now = 3.0
         kept.offer(2, state(2, 0.5))
         assert taken == [2] and kept.last() == {"of": 2}
-        clock.now = 50.0  # it took half a second, of which 50 have to pass
+        clock.now = 28.0  # it took half a second, of which 50 have to pass
         kept.offer(3, state(3, 0.5))
         assert taken == [2]
-        clock.now = 57.0
+        clock.now = 29.0
         kept.offer(4, state(4, 0.0))
         kept.offer(4, state(4, 0.0), last=True)  # is kept already
         kept.offer(5, state(5, 0.0), last=True)

@@ -12,12 +12,13 @@ from lark import Token, Tree
 from lark.exceptions import UnexpectedInput
 
 from glo_dsl.lang.lalr import TableParser
+from glo_dsl.lang.show import show
 from glo_dsl.lang.syntax import _parser
 from glo_dsl.lang.zoo_files import zoo_files, zoo_text
 from glo_dsl.verify.strategies import losses
 
-LARK = _parser("start")
-TIGHT = TableParser(LARK)
+LARK = _parser()
+TIGHT = {start: TableParser(LARK, start) for start in ("start", "expr")}
 EXAMPLES = [file.read_text() for file in sorted((Path(__file__).parents[2] / "examples").glob("*.glo"))]
 
 
@@ -38,14 +39,14 @@ def everything(tree: Tree[Token]) -> list[Any]:
     return found
 
 
-def compare(text: str) -> bool:
+def compare(text: str, start: str = "start") -> bool:
     """Whether the text is in the language; both have to say so."""
     try:
-        expected = LARK.parse(text)
+        expected = LARK.parse(text, start)
     except UnexpectedInput:
-        assert TIGHT.parse(text) is None
+        assert TIGHT[start].parse(text) is None
         return False
-    found = TIGHT.parse(text)
+    found = TIGHT[start].parse(text)
     assert found is not None and found == expected and everything(found) == everything(expected)
     return True
 
@@ -58,6 +59,8 @@ def test_files_are_read_as_lark_reads_them(text: str) -> None:
 @given(losses())
 def test_drawn_losses_are_read_as_lark_reads_them(loss: Any) -> None:
     assert compare(f"# above\n\n{loss.text} # behind\r\n\tlaw drawn.it: 1 < 2")
+    assert compare(f"{show(loss.expr)} # behind", "expr") and not compare(show(loss.expr))
+    assert not compare(loss.text, "expr")
 
 
 PIECES = (
@@ -70,4 +73,5 @@ PIECES = (
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
 def test_any_text_is_accepted_or_refused_alike(text: str) -> None:
     compare(text)
+    compare(text, "expr")
     compare(f"loss f(x: real) = {text}")
