@@ -14,7 +14,8 @@ from rich.table import Table
 from glo_dsl.cli.compile import choose
 from glo_dsl.cli.files import read_losses
 from glo_dsl.errors import GloError
-from glo_dsl.ir.expr import Apply, Expr, Var, ranges, walk
+from glo_dsl.ir.bounds import ranges
+from glo_dsl.ir.expr import Apply, Expr, Var, walk
 from glo_dsl.ir.types import ANY, UNIT
 from glo_dsl.lang.format import format_text
 from glo_dsl.lang.latex import derivative_latex, latex

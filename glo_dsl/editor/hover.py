@@ -12,7 +12,8 @@ from glo_dsl.editor.slope import MOST_NODES, slope
 from glo_dsl.editor.vocabulary import DECLARED, KEYWORDS, TYPES, VALUES, in_words
 from glo_dsl.editor.words import KEYWORD, Word
 from glo_dsl.errors import GloError
-from glo_dsl.ir.expr import Const, Expr, ranges, size, walk
+from glo_dsl.ir.bounds import ranges
+from glo_dsl.ir.expr import Const, Expr, size, walk
 from glo_dsl.ir.types import ANY
 from glo_dsl.lang.show import show
 from glo_dsl.passes.simplify import simplify

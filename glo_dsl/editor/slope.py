@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from glo_dsl.errors import GloError
-from glo_dsl.ir.expr import Const, Expr, Var, holes, ranges, substitute, var, walk
+from glo_dsl.ir.bounds import ranges
+from glo_dsl.ir.expr import Const, Expr, Var, holes, substitute, var, walk
 from glo_dsl.passes.diff import gradients
 from glo_dsl.passes.simplify import simplify
 

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from glo_dsl.errors import WARNING, Diagnostic, GloError
+from glo_dsl.ir.bounds import ranges
 from glo_dsl.ir.evaluate import Array, evaluate
-from glo_dsl.ir.expr import Apply, Const, Expr, Var, ranges, walk
+from glo_dsl.ir.expr import Apply, Const, Expr, Var, walk
 from glo_dsl.ir.types import ANY
 from glo_dsl.lang.loss import Loss
 from glo_dsl.passes.diff import gradients

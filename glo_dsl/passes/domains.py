@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
-from glo_dsl.ir.expr import Apply, Const, Expr, apply, learn_ranges
+from glo_dsl.ir.bounds import learn_ranges
+from glo_dsl.ir.expr import Apply, Const, Expr, apply
 from glo_dsl.ir.ops import Op
 from glo_dsl.ir.types import INF, Interval
 

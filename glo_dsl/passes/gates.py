@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 
-from glo_dsl.ir.expr import Apply, Const, Expr, apply, learn_ranges, rebuild, walk
+from glo_dsl.ir.bounds import learn_ranges
+from glo_dsl.ir.expr import Apply, Const, Expr, apply, rebuild, walk
 from glo_dsl.ir.types import Interval
 from glo_dsl.passes.domains import Need, needs
 

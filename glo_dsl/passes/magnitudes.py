@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from glo_dsl.ir.expr import CLASSES, Apply, Expr, learnt, range_over
+from glo_dsl.ir.bounds import range_over
+from glo_dsl.ir.expr import CLASSES, Apply, Expr, learnt
 from glo_dsl.ir.types import Interval
 from glo_dsl.passes.online import is_exponent
 

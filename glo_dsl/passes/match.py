@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from glo_dsl.ir.expr import CLASSES, Apply, Const, Expr, Var, range_of
+from glo_dsl.ir.bounds import range_of
+from glo_dsl.ir.expr import CLASSES, Apply, Const, Expr, Var
 from glo_dsl.ir.template import Template
 from glo_dsl.ir.types import Interval
 from glo_dsl.lang.elaborate import parse_expression

@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from glo_dsl.ir.expr import Apply, Const, Expr, apply, const, learn_ranges, walk
+from glo_dsl.ir.bounds import learn_ranges
+from glo_dsl.ir.expr import Apply, Const, Expr, apply, const, walk
 from glo_dsl.ir.types import INF
 from glo_dsl.passes.levels import crosses
 

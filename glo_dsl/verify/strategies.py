@@ -13,7 +13,8 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from glo_dsl.ir.expr import CLASSES, Expr, Var, apply, const, ranges, truth
+from glo_dsl.ir.bounds import ranges
+from glo_dsl.ir.expr import CLASSES, Expr, Var, apply, const, truth
 from glo_dsl.ir.ops import UNKNOWN, Op
 from glo_dsl.ir.table import OPS
 from glo_dsl.ir.types import REAL, Interval, Type

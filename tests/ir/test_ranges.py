@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from glo_dsl.ir.bounds import ranges
 from glo_dsl.ir.evaluate import evaluate
-from glo_dsl.ir.expr import CLASSES, Const, Expr, Var, const, ranges, var, walk
+from glo_dsl.ir.expr import CLASSES, Const, Expr, Var, const, var, walk
 from glo_dsl.ir.ops import Op
 from glo_dsl.ir.table import OPS
 from glo_dsl.ir.types import ANY, BOOL, CLASS_INDEX, REAL, REAL_ROW, UNIFORM, UNIT, Interval

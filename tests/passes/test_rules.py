@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 import glo_dsl as glo
 from glo_dsl.errors import GloError
+from glo_dsl.ir.bounds import ranges
 from glo_dsl.ir.evaluate import Array, evaluate
-from glo_dsl.ir.expr import CLASSES, Expr, Var, apply, const, ranges, substitute, var, variables
+from glo_dsl.ir.expr import CLASSES, Expr, Var, apply, const, substitute, var, variables
 from glo_dsl.ir.types import ANY, REAL, REAL_ROW, Interval
 from glo_dsl.passes import rules
 from glo_dsl.passes.match import LETTERS, Rule, holds, parse_rules
