@@ -20,6 +20,7 @@ from glo_dsl.evolve.space import space_of
 from glo_dsl.evolve.store.rows import Candidate
 from glo_dsl.evolve.strategies.named import strategy_named
 from glo_dsl.evolve.strategies.starts import starts_on_record
+from glo_dsl.evolve.strategies.states import read_digests, written_digests
 from glo_dsl.evolve.tally import Tally
 from glo_dsl.evolve.tasks.task import Task
 from glo_dsl.evolve.trained import Trained, complexity_of, front
@@ -106,7 +107,7 @@ class Search:
         return None if strategy is None else {
             "strategy": strategy, "book": self.ledger.state, "tally": self.tally.state,
             "trained": [trained.written for trained in self.trained.values()],
-            "met": [key.hex() for key in sorted(self._met)], "trouble": self._trouble,
+            "met": written_digests(self._met - {b""}), "trouble": self._trouble,
         }  # fmt: skip
 
     def skip(self) -> None:
@@ -122,7 +123,7 @@ class Search:
             self.tally.restore(state["tally"])
             trained = [Trained.read(written) for written in state["trained"]]
             self.trained = {one.verdict.key: one for one in trained}
-            self._met = {bytes.fromhex(key) for key in state["met"]}
+            self._met = read_digests(state["met"])
             self._trouble = str(state["trouble"])
             self._show_front()
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from glo_dsl.evolve.progress import Agreement, Generation, agreement
 from glo_dsl.evolve.request import Measured, Request
+from glo_dsl.evolve.strategies.states import read_vectors, written_vectors
 from glo_dsl.evolve.work import Told
 
 
@@ -57,7 +58,7 @@ class Tally:
         return {
             "counts": [*self.counts.items()], "untrained": self.untrained,
             "generation": None if told is None else [told.number, told.median],
-            "pairs": [[key.hex(), *pair] for key, pair in self._pairs.items()],
+            "keys": [key.hex() for key in self._pairs], "pairs": written_vectors(self._pairs.values()),
         }  # fmt: skip
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -69,7 +70,8 @@ class Tally:
         self.counts.update(dict(state["counts"]))
         self.untrained = int(state["untrained"])
         self.generation = None if state["generation"] is None else Generation(*state["generation"])
-        self._pairs = {bytes.fromhex(key): (float(a), float(b)) for key, a, b in state["pairs"]}
+        pairs = read_vectors(state["pairs"], len(state["keys"]))
+        self._pairs = {bytes.fromhex(key): (float(a), float(b)) for key, (a, b) in zip(state["keys"], pairs)}
 
     @property
     def agreement(self) -> Agreement | None:

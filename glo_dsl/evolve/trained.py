@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 from glo_dsl.evolve.evaluator import loss_of, remember
 from glo_dsl.evolve.funnel import Verdict
 from glo_dsl.evolve.progress import Leader
+from glo_dsl.evolve.store.plain_json import decode, encode
 from glo_dsl.evolve.work import Proposal
 from glo_dsl.ir.expr import size
 from glo_dsl.lang.loss import Loss
@@ -45,18 +46,22 @@ class Trained:
             complexity_of(proposal), trainings, tuple(given) if isinstance(given, list) else (),
         )  # fmt: skip
 
-    @property
-    def written(self) -> list[Any]:
-        """As JSON has it."""
-        return [
+    @cached_property
+    def written(self) -> str:
+        """As JSON text, which is made once: there are many, and they are written again and again."""
+        return encode([
             self.text, self.filling, self.verdict.written, self.rate, self.fitness, self.complexity, self.trainings,
-            list(self.seeds),
-        ]  # fmt: skip
+            self.seeds,
+        ])  # fmt: skip
 
     @classmethod
-    def read(cls, written: Sequence[Any]) -> Trained:
-        """What was written so."""
-        text, filling, verdict, rate, fitness, complexity, trainings, seeds = written
+    def read(cls, written: str) -> Trained:
+        """What was written so.
+
+        Raises:
+            GloError, TypeError, ValueError: it is something else.
+        """
+        text, filling, verdict, rate, fitness, complexity, trainings, seeds = decode(written)
         return cls(text, filling, Verdict.read(verdict), rate, fitness, complexity, trainings, tuple(seeds))
 
     @property

@@ -31,7 +31,7 @@ def read_digests(written: dict[str, Any]) -> set[bytes]:
     return {found[n : n + length] for n in range(0, len(found), length)}
 
 
-def written_vectors(vectors: Collection[NDArray[np.float64]]) -> str:
+def written_vectors(vectors: Collection[NDArray[np.float64] | tuple[float, ...]]) -> str:
     """Vectors of one length."""
     return b64encode(np.array([*vectors], dtype="<f8").tobytes()).decode()
 
