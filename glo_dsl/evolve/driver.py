@@ -105,7 +105,7 @@ class Search:
     def _state(self) -> State | None:
         strategy = self._strategy.state()
         return None if strategy is None else {
-            "strategy": strategy, "book": self.ledger.state, "tally": self.tally.state,
+            "strategy": strategy, "book": self.ledger.state(), "tally": self.tally.state(),
             "trained": [trained.written for trained in self.trained.values()],
             "met": written_digests(self._met - {b""}), "trouble": self._trouble,
         }  # fmt: skip

@@ -92,7 +92,6 @@ class Ledger:
             self._events.append(Event(self._place + 1, kind, payload))
         self._turn()
 
-    @property
     def state(self) -> dict[str, Any]:
         """Where it is open, for `jump`; as JSON has it."""
         return {

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -15,7 +13,7 @@ from typing import Any
 import glo_dsl
 from glo_dsl.errors import GloError
 from glo_dsl.evolve.baseline import check_search
-from glo_dsl.evolve.checkpoint import USELESS
+from glo_dsl.evolve.checkpoint import USELESS, versions
 from glo_dsl.evolve.compare import welch
 from glo_dsl.evolve.config import Config, from_json
 from glo_dsl.evolve.driver import Search
@@ -150,7 +148,7 @@ def about(search: Search) -> dict[str, Any]:
     """What a report wants to know of a search that its configuration does not say."""
     return {
         "metric": search.task.metric, "outputs": search.task.outputs, "baseline": restated(search.baseline),
-        "versions": {"glo-dsl": glo_dsl.__version__, "torch": version("torch"), "Python": platform.python_version()},
+        "versions": versions(),
     }  # fmt: skip
 
 

@@ -51,7 +51,6 @@ class Tally:
         known = [t.fitness for t in told if t.fitness is not None]
         self.generation = Generation(number, median(known) if known else None)
 
-    @property
     def state(self) -> dict[str, Any]:
         """What `restore` makes a new one the same by, as JSON has it."""
         told = self.generation

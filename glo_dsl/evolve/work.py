@@ -105,7 +105,8 @@ class Strategy(Protocol):
         """Becomes what a strategy was that had this state.
 
         Raises:
-            ArithmeticError, GloError, LookupError, TypeError, ValueError: it is none; the strategy is of no use then.
+            ArithmeticError, AttributeError, GloError, LookupError, TypeError, ValueError: it is none; the strategy is
+                of no use then.
         """
         raise ValueError("this strategy has no state")
 

@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import traceback
+from importlib import import_module
 from importlib.metadata import entry_points
 
 
@@ -50,15 +51,14 @@ def _code_of(main: object) -> int:
 
 def prepare() -> None:
     """What most commands need, and each would find anew."""
-    import torch  # noqa: F401
-    import triton.compiler
-    from pydantic import TypeAdapter  # noqa: F401, typer's
+    import triton
 
     import glo_dsl
-    import glo_dsl.cli.main
     from glo_dsl.lang.format import format_text
     from glo_dsl.passes.pipeline import whole_program
 
+    for module in ("torch", "triton.compiler", "pydantic", "glo_dsl.cli.main"):
+        import_module(module)
     triton.runtime.cache.triton_key()  # it reads all of Triton
     text = "loss f(z: real[C], t: class[C]; k = 1) = k * softmax(z)[t]"
     whole_program(glo_dsl.loads(format_text(text))["f"])

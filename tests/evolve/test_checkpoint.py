@@ -103,7 +103,10 @@ def changed(note: Any, *path: str, to: Any) -> Any:
 
 
 DAMAGED: dict[str, Callable[[Any], Any]] = {
-    "of another version": lambda note: changed(note, "version", to="0.0.1"),
+    "of another version": lambda note: changed(note, "versions", "glo-dsl", to="0.0.1"),
+    "of another library": lambda note: changed(note, "versions", "numpy", to="1.0"),
+    "of old": lambda note: {"version": "0.1.0", "generation": 2, "state": note["state"]},
+    "with what is no number": lambda note: changed(note, "generation", to="many"),
     "of another book": lambda note: changed(note, "state", "book", "digest", to="0" * 32),
     "beyond the book": lambda note: changed(note, "state", "book", "place", to=10**6),
     "without a strategy": lambda note: changed(note, "state", to={"book": note["state"]["book"]}),

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from torch.nn import functional as F
 
 import glo_dsl as glo
@@ -97,3 +98,14 @@ def test_wrong_forgives_only_what_is_not_determined() -> None:
     assert wrong(mine, truth, []).tolist() == [True, True, False, False, True]
     assert wrong(mine, truth, [truth + 1.0]).tolist() == [False, False, False, False, True]
     assert wrong(mine, truth, [truth + 1e-10]).tolist() == [True, True, False, False, True]
+
+
+NUMBERS = st.lists(st.floats(), min_size=5, max_size=5).map(np.array)
+
+
+@given(NUMBERS, NUMBERS, st.lists(NUMBERS, max_size=3), NUMBERS)
+def test_more_noise_never_makes_more_wrong(
+    mine: NDArray[np.float64], truth: NDArray[np.float64], nearby: list[NDArray[np.float64]], more: NDArray[np.float64]
+) -> None:
+    """So noise need not be looked at where nothing is wrong without it."""
+    assert not (wrong(mine, truth, [*nearby, more]) & ~wrong(mine, truth, nearby)).any()
