@@ -39,6 +39,7 @@ class Op:
         numpy: the reference meaning on float64 arrays, class axis last; None where `define` gives it.
         shape: how the axes of the result follow from those of the arguments, see `Op.result`.
         define: the operator in terms of others; the kernel targets see only this.
+        twins: the operator in terms of `a` and `e`, which is exp(-|a|): what it shares with the same of `-a`.
         unvaried: for a reduction or a row, its value when the argument does not vary over classes.
         word: how it is called in `.glo`; several rows may share a word and differ in arity.
         notation: infix or prefix sign and binding power, for operators that have one.
@@ -66,6 +67,7 @@ class Op:
     numpy: Callable[..., Any] | None
     shape: str = "elementwise"
     define: str = ""
+    twins: str = ""
     arrays: str = ""
     sympy: str = ""
     unvaried: str = ""

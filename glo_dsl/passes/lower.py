@@ -8,6 +8,7 @@ from glo_dsl.ir.expr import Apply, Expr, rebuild, walk
 from glo_dsl.ir.ops import Op
 from glo_dsl.passes.simplify import at, family, rewrite
 from glo_dsl.passes.templates import define
+from glo_dsl.passes.twins import twinned
 
 
 def spelled(root: Expr, spelling: Callable[[Op], str]) -> Expr:
@@ -35,7 +36,8 @@ def lower(roots: Iterable[Expr]) -> tuple[Expr, ...]:
     """`roots` in elementwise operators, `sum`, `max` and `min`, with `z[t]` on inputs only.
 
     What that exposes is simplified once more: per-sample factors leave the sums, divisions by a per-sample value
-    become one reciprocal if float32 holds it, and a sum does not wait for a logarithm it can do without.
+    become one reciprocal if float32 holds it, and a sum does not wait for a logarithm it can do without. What comes
+    from one exponential for a value and its negative comes last.
     """
     roots = tuple(roots)
     done: dict[Expr, Expr] = {}
@@ -47,4 +49,4 @@ def lower(roots: Iterable[Expr]) -> tuple[Expr, ...]:
             done[node] = at(args[0], args[1])
         else:
             done[node] = rebuild(node, args)
-    return rewrite([done[root] for root in roots], family("IDENTITIES", "LOWERED"))
+    return twinned(rewrite([done[root] for root in roots], family("IDENTITIES", "LOWERED")))

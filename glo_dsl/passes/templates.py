@@ -50,6 +50,18 @@ def definition_template(op: Op) -> Expr:
     return parse_expression(op.define, scope, f"the definition of {op.name}")
 
 
+@cache
+def twins_template(op: Op) -> Expr:
+    """The `twins` column over a and e."""
+    scope = {"a": _placeholders(op)[0], "e": _decay()}
+    return parse_expression(op.twins, scope, f"{op.name} beside that of the negative")
+
+
+@cache
+def _decay() -> Expr:
+    return var("e", REAL_ROW)
+
+
 @lru_cache(maxsize=1024)
 def _ready(template: Expr, letters: tuple[Expr, ...]) -> Template:
     return Template(template, letters)
@@ -72,6 +84,11 @@ def vjp(op: Op, place: int, args: tuple[Expr, ...], out: Expr, g: Expr) -> Expr 
 def define(op: Op, args: tuple[Expr, ...]) -> Expr:
     """`op(args)` in terms of other operators."""
     return _ready(definition_template(op), _placeholders(op)).filled(args)
+
+
+def twin(op: Op, a: Expr, decay: Expr) -> Expr:
+    """`op(a)` in terms of `a` and of `decay`, which is exp(-|a|)."""
+    return _ready(twins_template(op), (*_placeholders(op), _decay())).filled((a, decay))
 
 
 @cache

@@ -86,6 +86,8 @@ def use(op: Op) -> str:
     """A number per sample that an operator enters into, as `.glo` text."""
     words = {"real": ["z", "y", "k"], "bool": ["m", "b"], "class": ["t", "t"], "any": ["y", "z"]}
     args = [words[kind].pop(0) for kind in op.kinds[:-1]]
+    if op.twins:  # beside its derivative, which is of the other sign, it would be computed from what both have
+        args = [f"stop({args[0]})"]
     if op.notation:
         text = f"({args[0]} {op.notation[0]} {args[1]})" if len(args) == 2 else f"({op.notation[0]} {args[0]})"
     elif op.call == "[]":

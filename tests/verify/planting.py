@@ -12,7 +12,8 @@ from glo_dsl.verify import oracle
 
 def _forget() -> None:
     """What was read from tables is read again."""
-    for cached in (templates.vjp_templates, templates.definition_template, simplify.family, oracle._forward):
+    tables = (templates.vjp_templates, templates.definition_template, templates.twins_template)
+    for cached in (*tables, simplify.family, oracle._forward):
         cached.cache_clear()
 
 

@@ -115,7 +115,7 @@ SPELLINGS: dict[str, tuple[str, str, str, str]] = {
                                   "loss f(x: real) = tanh(x)", "float64"),
     "wrong in one precision": ("exp", "(sizeof(real) == 4 ? real_exp({0}) * R(1.001) : real_exp({0}))",
                                "loss f(x: real) = exp(x)", "float32"),
-    "float32 in float64": ("sigmoid", "((real)(float)real_sigmoid({0}))", "loss f(x: real) = sigmoid(x)", "float64"),
+    "float32 in float64": ("sigmoid", "((real)(float)real_sigmoid({0}))", "loss f(x: real) = softplus(x)", "float64"),
 }  # fmt: skip
 
 
@@ -126,6 +126,15 @@ def test_a_wrong_spelling_in_c(case: str) -> None:
         failure = found(text, "c")
     assert failure.kind in ("value", "gradient") and f"computed by c in {precision} is wrong" in failure.message
     assert len(failure.at) < 20
+
+
+@pytest.mark.parametrize("op, twin", [("softplus", "max(a, 0) + log1p(e * e)"), ("sigmoid", "e * (1 / (1 + e))")])
+def test_a_wrong_twin(op: str, twin: str) -> None:
+    text = f"loss f(x: real) = {op}(x) - {op}(-x) * {op}(-x)"
+    assert check_loss(only(text), targets=["c"], examples=EXAMPLES).ok
+    with column(op, "twins", twin):
+        failure = found(text, "c")
+    assert failure.kind == "value" and failure.at.startswith("x = ")
 
 
 def test_a_number_too_small_for_a_type_is_shown_as_what_was_tried() -> None:
