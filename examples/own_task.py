@@ -23,7 +23,7 @@ def points(count: int, generator: torch.Generator) -> Part:
 
 def moved(inputs: Tensor, generator: torch.Generator) -> Tensor:
     """Training points shake a little, other than before at every step."""
-    return inputs + 0.02 * torch.randn(inputs.shape, generator=generator)
+    return inputs + 0.02 * torch.randn(inputs.shape, generator=generator, device=generator.device)
 
 
 def spirals(seed: int = 0) -> Task:

@@ -29,6 +29,7 @@ Invariant = Annotated[str | None, typer.Option(help="What taylor wants at the nu
 Trainings = Annotated[int | None, typer.Option(help="Networks that the strategy may train.", min=1)]
 Seed = Annotated[int | None, typer.Option(help="All random choices follow from it.", min=0)]
 Fresh = Annotated[int | None, typer.Option(help="Fresh seeds in the final comparison.", min=2)]
+Device = Annotated[str | None, typer.Option(help="What networks are trained on: cpu, or a GPU, such as cuda.")]
 Toml = Annotated[Path | None, typer.Option(help="A TOML file with settings; what is said here comes before it.")]
 Out = Annotated[Path, typer.Option(help="Directory for the study and what is found.")]
 ExecutorName = Annotated[str, typer.Option(help="Where to train: in-process, processes or ray.")]
@@ -45,12 +46,13 @@ def search_command(
     file: File, loss: LossName = "", task: TaskName = None, fraction: Fraction = None, data: Data = None,
     noise: Noise = None, strategy: Strategy = None, settings: Set = None, order: Order = None,
     invariant: Invariant = None, trainings: Trainings = None, fresh_seeds: Fresh = None, seed: Seed = None,
-    config: Toml = None, out: Out = Path("glo-out"), executor: ExecutorName = "in-process", workers: Workers = None,
+    device: Device = None, config: Toml = None, out: Out = Path("glo-out"),
+    executor: ExecutorName = "in-process", workers: Workers = None,
     time_limit: TimeLimit = None, address: Address = None, quiet: Quiet = False, log: Log = None,
 ) -> None:  # fmt: skip
     """Search for a better loss, and say honestly whether it is one. Ctrl-C leaves a study that `glo resume` goes on
     with."""
-    given = _given(task, fraction, data, noise, trainings, fresh_seeds, seed)
+    given = _given(task, fraction, data, noise, trainings, fresh_seeds, seed, device)
     options = {name: value for name, value in (("order", order), ("invariant", invariant)) if value is not None}
     where = (executor, workers, time_limit, address)
     _search(file, loss, strategy, given, options, settings or (), config, out, where, quiet, log or ())
@@ -59,12 +61,12 @@ def search_command(
 def tune_command(
     file: Tuned, loss: LossName = "", task: TaskName = None, fraction: Fraction = None, data: Data = None,
     noise: Noise = None, settings: Set = None, trainings: Trainings = None, fresh_seeds: Fresh = None,
-    seed: Seed = None, config: Toml = None, out: Out = Path("glo-out"), executor: ExecutorName = "in-process",
-    workers: Workers = None, time_limit: TimeLimit = None, address: Address = None, quiet: Quiet = False,
-    log: Log = None,
+    seed: Seed = None, device: Device = None, config: Toml = None, out: Out = Path("glo-out"),
+    executor: ExecutorName = "in-process", workers: Workers = None, time_limit: TimeLimit = None,
+    address: Address = None, quiet: Quiet = False, log: Log = None,
 ) -> None:  # fmt: skip
     """Search for better constants of a loss: its parameters, by CMA-ES (--set method=cma), gradient, or both."""
-    given = _given(task, fraction, data, noise, trainings, fresh_seeds, seed)
+    given = _given(task, fraction, data, noise, trainings, fresh_seeds, seed, device)
     where = (executor, workers, time_limit, address)
     _search(file, loss, "constants", given, {}, settings or (), config, out, where, quiet, log or ())
 
@@ -115,11 +117,12 @@ def _search(
 
 def _given(
     task: str | None, fraction: float | None, data: Path | None, noise: float | None, trainings: int | None,
-    fresh_seeds: int | None, seed: int | None,
+    fresh_seeds: int | None, seed: int | None, device: str | None,
 ) -> dict[str, Any]:  # fmt: skip
     """What was said on the command line."""
     about = {"fraction": fraction, "data": None if data is None else str(data), "noise": noise}
     found: dict[str, Any] = {"task": task, "trainings": trainings, "fresh_seeds": fresh_seeds, "seed": seed}
+    found["device"] = device
     found = {name: value for name, value in found.items() if value is not None}
     return found | {"task_options": {name: value for name, value in about.items() if value is not None}}
 

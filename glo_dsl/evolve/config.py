@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -12,6 +13,9 @@ from typing import Any, Literal
 
 from glo_dsl.errors import GloError, did_you_mean
 from glo_dsl.evolve.presets import PRESETS
+
+DEVICES = r"cpu|cuda(:\d{1,3})?"
+"""What devices are called."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,8 @@ class Config:
         rungs: shares of them after which candidates are judged. keep: share that goes on.
         rates: "scaled": candidates are trained at learning rates at which their first steps are as long as
             cross-entropy's would be, times `rate_factors`; "task": all at the task's, as the papers do.
+        device: "cpu", or the GPU that networks are trained on, such as "cuda"; its arithmetic is not that of the CPU to
+            the last bit, so it is a part of the search.
         attack: by how much inputs are changed to see how robust networks are, see `train.attack`; 0 for not at all.
         search_seeds, leader_seeds, rate_seeds, tune_seeds, confirm_seeds, fresh_seeds: networks for each purpose; no
             two purposes share a seed.
@@ -49,6 +55,7 @@ class Config:
     keep: float = 0.5
     rates: Literal["scaled", "task"] = "scaled"
     rate_factors: tuple[float, ...] = (0.7, 1.4)
+    device: str = "cpu"
     attack: float = 0.0
     search_seeds: int = 2
     leader_seeds: int = 10
@@ -88,6 +95,8 @@ class Config:
             raise GloError(f"rungs are {list(self.rungs)}", hint="rising shares of the training, the last of them 1")
         if not 0 < self.keep <= 1:
             raise GloError(f"keep is {self.keep:g}", hint="the share that goes on after a rung: above 0, at most 1")
+        if not re.fullmatch(DEVICES, self.device):
+            raise GloError(f"device is {self.device!r}", hint="it is cpu, cuda, or one of several: cuda:0, cuda:1, ...")
         if not 0 <= self.attack < math.inf:
             raise GloError(f"attack is {self.attack:g}", hint="a size in units of the inputs, 0 for no attack")
         if not self.rate_factors or min(self.rate_factors) <= 0:

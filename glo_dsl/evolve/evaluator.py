@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
+from glo_dsl.evolve.device import device_named, placed
 from glo_dsl.evolve.kernels import Candidate, build_candidates
 from glo_dsl.evolve.tasks.named import task_named
 from glo_dsl.evolve.tasks.task import Part, Task
@@ -31,7 +32,7 @@ TEXTS = 4096
 
 
 class Trainer:
-    """Trains units of one task; see `Evaluator`.
+    """Trains units of one task on a device; see `Evaluator`.
 
     A unit is {"jobs": [{"text", "rate"}, ...], "seeds", "steps", "keep", "part"}: losses as `.glo` text with their
     learning rates; seeds of the networks; after how many steps they are judged; the share that goes on after each but
@@ -43,11 +44,16 @@ class Trainer:
 
     With "slopes": True it has one job, the parameters of whose loss it differentiates by. Its result has "slopes" too:
     for each seed [what stands for the metric, its derivative by the logarithm of the rate, that by each parameter], or
-    None.
+    None. Such a unit is trained on the CPU.
+
+    Raises:
+        GloError: there is no such task, or no such device here.
     """
 
-    def __init__(self, task: str, options: Options) -> None:
+    def __init__(self, task: str, options: Options, device: str = "cpu") -> None:
+        self._device = device_named(device)
         self._task = task_named(task, **options)
+        self._placed = placed(self._task, self._device)
         self._kernels: dict[str, Candidate] = {}
         self._stopped = threading.Event()
 
@@ -65,20 +71,16 @@ class Trainer:
         built = time.perf_counter() - start
         jobs = [Job(self._kernels[text], float(job["rate"])) for text, job in zip(texts, payload["jobs"])]
         steps, seeds = payload["steps"], payload["seeds"]
-        task, part = self._shown(payload)
+        task, part = _shown(self._placed, payload)
         rungs = Rungs(tuple(n / steps[-1] for n in steps), payload["keep"])
         attack = payload.get("attack", 0.0)
-        scores = train(task, jobs, seeds, part, rungs, stopped=self._stopped.is_set, attack=attack)
+        scores = train(task, jobs, seeds, part, rungs, self._device, self._stopped.is_set, attack)
         found = [[_written(score) for score in each] for each in scores]
         return {"scores": found, "built": built, "seconds": time.perf_counter() - start}
 
-    def _shown(self, payload: Mapping[str, Any]) -> tuple[Task, Part]:
-        task = self._task.shortened(payload["steps"][-1])
-        return task, {"validation": task.validation, "test": task.test}[payload["part"]]
-
     def _slopes(self, payload: Mapping[str, Any], start: float) -> dict[str, Any]:
         (job,) = payload["jobs"]
-        task, part = self._shown(payload)
+        task, part = _shown(self._task, payload)
         loss, rate = loss_of(job["text"]), float(job["rate"])
         found = slopes(task, loss, rate, payload["seeds"], part, stopped=self._stopped.is_set)
         each = [[s.smooth, s.by_rate, *s.by_constants] if s.usable else None for s in found]
@@ -89,13 +91,19 @@ class Trainer:
         if len(self._kernels) > REMEMBERED:
             self._kernels.clear()
         new = [text for text in dict.fromkeys(texts) if text not in self._kernels]
-        for text, candidate in zip(new, build_candidates([loss_of(text) for text in new])):
+        interpreted = self._device.type == "cpu"
+        for text, candidate in zip(new, build_candidates([loss_of(text) for text in new], interpreted=interpreted)):
             self._kernels[text] = candidate
 
 
-def trainer_of(task: str, options: Options) -> partial[Trainer]:
+def trainer_of(task: str, options: Options, device: str = "cpu") -> partial[Trainer]:
     """A factory of trainers, which can be sent to other processes."""
-    return partial(Trainer, task, dict(options))
+    return partial(Trainer, task, dict(options), device)
+
+
+def _shown(task: Task, payload: Mapping[str, Any]) -> tuple[Task, Part]:
+    """The task with the steps of a unit, and the part that it is judged on."""
+    return task.shortened(payload["steps"][-1]), {"validation": task.validation, "test": task.test}[payload["part"]]
 
 
 _KNOWN: OrderedDict[str, Loss] = OrderedDict()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -53,19 +54,20 @@ class Candidate:
         return step
 
 
-def build_candidates(losses: Sequence[Loss], params: Sequence[Sequence[float]] | None = None) -> list[Candidate]:
+def build_candidates(
+    losses: Sequence[Loss], params: Sequence[Sequence[float]] | None = None, interpreted: bool = True
+) -> list[Candidate]:
     """Candidates for the C interpreter, which costs no compiler call for any of them and computes as fast as their own
     kernels would rows of few classes; without a compiler for it they run in PyTorch.
 
     Losses that differ in nothing but the defaults of their parameters, which `params` are in their place by default,
-    are built once.
+    are built once. Where they are not to be `interpreted`, as on a GPU, nothing is built before they are bound.
     """
     values = [tuple(p) for p in params] if params else [tuple(p.default for p in loss.params) for loss in losses]
-    kernels: Sequence[Interpreted | None]
-    try:
-        kernels = [_kernel(form_of(loss)) for loss in losses]
-    except NoCompiler:
-        kernels = [None] * len(losses)
+    kernels: Sequence[Interpreted | None] = [None] * len(losses)
+    if interpreted:
+        with suppress(NoCompiler):
+            kernels = [_kernel(form_of(loss)) for loss in losses]
     return [Candidate(*built) for built in zip(losses, values, kernels)]
 
 

@@ -16,6 +16,7 @@ from glo_dsl.evolve.baseline import check_search
 from glo_dsl.evolve.checkpoint import USELESS, versions
 from glo_dsl.evolve.compare import welch
 from glo_dsl.evolve.config import Config, from_json
+from glo_dsl.evolve.device import device_named
 from glo_dsl.evolve.driver import Search
 from glo_dsl.evolve.evaluator import trainer_of
 from glo_dsl.evolve.executors.executor import Executor
@@ -56,10 +57,13 @@ class Where:
         """The executor, with trainers of the task.
 
         Raises:
-            GloError: as `executor_named` does.
+            GloError: as `executor_named` does, or the device is not there.
         """
-        factory = trainer_of(config.task, config.task_options)
-        return executor_named(self.executor, self.workers, factory, self.time_limit, self.address)
+        factory = trainer_of(config.task, config.task_options, config.device)
+        gpu = config.device != "cpu"
+        if gpu and self.executor != "ray":  # whose workers are elsewhere
+            device_named(config.device)
+        return executor_named(self.executor, self.workers, factory, self.time_limit, self.address, gpu=gpu)
 
 
 def begin(

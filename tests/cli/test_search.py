@@ -127,6 +127,9 @@ def test_constants_are_tuned_from_a_toml_file(installed: Run, tmp_path: Path) ->
         ("resume", ("nowhere", "--log", "wand"), "did you mean wandb?"),
         ("search", (SPACE, "--config", "bad.toml"), "is no TOML"),
         ("search", (SPACE, "--executor", "cluster"), "no executor cluster"),
+        ("search", (SPACE, "--device", "gpu"), "it is cpu, cuda, or one of several"),
+        ("search", (SPACE, "--device", "cuda:99"), "cuda:99"),
+        ("tune", ("constant.glo", "--device", "cuda:99"), "cuda:99"),
         ("tune", ("full.glo",), "has no constants to tune"),
         ("resume", ("nowhere",), "there is no directory nowhere"),
         ("front", ("nowhere",), "there is no directory nowhere"),
@@ -139,6 +142,7 @@ def test_mistakes(
     """In this process: a new one takes seconds to import what a search needs."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "full.glo").write_text("loss f(z: real[C], t: class[C]) = -log(softmax(z)[t])")
+    (tmp_path / "constant.glo").write_text("loss f(z: real[C], t: class[C]; k = 1) = -k * log(softmax(z)[t])")
     (tmp_path / "bad.toml").write_text("trainings = \n")
     monkeypatch.setattr(sys, "argv", ["glo", command, *map(str, words)])
     with pytest.raises(SystemExit) as stopped:

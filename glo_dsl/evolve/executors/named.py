@@ -11,13 +11,14 @@ NAMES = ("in-process", "processes", "ray")
 
 def executor_named(
     name: str, workers: int | None, factory: Factory, time_limit: float | None = None, address: str | None = None,
-    retries: int = 2,
+    retries: int = 2, gpu: bool = False,
 ) -> Executor:  # fmt: skip
     """An executor, to be used in `with`; its workers are started when there are units for them.
 
     Args:
         name: "in-process", threads; "processes", of this machine; "ray", actors of a Ray cluster.
         workers: how many units are worked at a time; by default one for each core, of the cluster where it is Ray.
+        gpu: whether workers train on a GPU; then one is the default, and with Ray each has one of the cluster's.
         factory: makes the evaluator of each worker.
         time_limit: seconds a unit may take, after which its worker is killed; making the evaluator does not count.
         address: of a Ray cluster that runs, such as "host:6379", or "auto" on one of its machines; without one, Ray is
@@ -54,9 +55,9 @@ def executor_named(
     if name == "ray":
         from glo_dsl.evolve.executors.ray_ import Actors
 
-        actors = Actors(factory, time_limit, address, workers)
-        return Dispatch(actors, workers or actors.cores(), retries)
-    return Dispatch(_here(name, factory, time_limit), workers or cores(), retries)
+        actors = Actors(factory, time_limit, address, workers, gpu)
+        return Dispatch(actors, workers or actors.room(), retries)
+    return Dispatch(_here(name, factory, time_limit), workers or (1 if gpu else cores()), retries)
 
 
 def _here(name: str, factory: Factory, time_limit: float | None) -> Place:

@@ -17,22 +17,25 @@ LOOK = 0.5
 
 
 class Actors:
-    """Actors of one core each. One that died is replaced by a new one, wherever the cluster has room.
+    """Actors of one core each, and of one GPU if they need it. One that died is replaced by a new one, wherever the
+    cluster has room.
 
     A cluster that this process is connected to already is used as it is, and stays connected.
 
     Args:
         factory: makes an evaluator; its module must be there on every machine of the cluster.
         address: of a cluster that runs; without one, Ray is started here, with `workers` cores.
+        gpu: whether each has a GPU of its own, which is its `cuda:0`.
 
     Raises:
-        GloError: Ray is not installed, or does not answer at the address.
+        GloError: Ray is not installed, or does not answer at the address, or its cluster has no GPU.
         TypeError: the factory cannot be pickled.
     """
 
     def __init__(
-        self, factory: Factory, time_limit: float | None = None, address: str | None = None, workers: int | None = None
-    ) -> None:
+        self, factory: Factory, time_limit: float | None = None, address: str | None = None,
+        workers: int | None = None, gpu: bool = False,
+    ) -> None:  # fmt: skip
         self._ray = _ray()
         try:
             self._factory: bytes = self._ray.cloudpickle.dumps(factory)
@@ -42,15 +45,22 @@ class Actors:
         self._ours = not self._ray.is_initialized()
         if self._ours:
             _connect(self._ray, address, workers)
-        options = {"num_cpus": 1, "max_restarts": 0, "max_task_retries": 0, "runtime_env": {"env_vars": ONE_THREAD}}
-        self._actor = self._ray.remote(**options)(Worker)
         self._actors: dict[int, Any] = {}
         self._calls: dict[Any, int] = {}
         self._ends: dict[int, float] = {}
+        self._resource = "GPU" if gpu else "CPU"
+        if gpu and not self._ray.cluster_resources().get("GPU"):
+            self.close()
+            raise GloError("the Ray cluster has no GPU", hint="--device cpu trains on its cores")
+        options = {
+            "num_cpus": 1, "num_gpus": int(gpu), "max_restarts": 0, "max_task_retries": 0,
+            "runtime_env": {"env_vars": ONE_THREAD},
+        }  # fmt: skip
+        self._actor = self._ray.remote(**options)(Worker)
 
-    def cores(self) -> int:
-        """Of the whole cluster, now."""
-        return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
+    def room(self) -> int:
+        """How many actors the whole cluster has GPUs for, or cores, now."""
+        return max(1, int(self._ray.cluster_resources().get(self._resource, 1)))
 
     def start(self, worker: int) -> None:
         self._actors[worker] = actor = self._actor.remote()

@@ -17,7 +17,7 @@ Part = tuple[Tensor, Tensor]
 
 Augment = Callable[[Tensor, Generator], Tensor]
 """Inputs of one batch [batch, ...] to inputs of the same shape up to the sizes of an image; all chance comes from the
-generator."""
+generator, which is on the device of the inputs."""
 
 
 @dataclass(frozen=True)

@@ -23,23 +23,30 @@ class Feed:
 
     Attributes:
         batch: samples of a step. example: inputs [2, ...] to try a network with.
+        plain: whether samples are shown as they are, without augmentation.
     """
 
     def __init__(self, task: Task, seeds: Sequence[int], device: torch.device) -> None:
-        self._augment = task.augment
+        self._augment, self.plain = task.augment, task.augment is None
         self._inputs, self._targets = (t.to(device) for t in task.train)
         self._order = torch.stack([batches(task, seed) for seed in seeds], dim=1).to(device)  # [steps, S, batch]
-        self._generators = [Generator().manual_seed(seed + 2 * BATCHES) for seed in seeds]
+        self._generators = [Generator(device).manual_seed(seed + 2 * BATCHES) for seed in seeds]
         self.batch = self._order.shape[-1]
         self.example = self._inputs[:2]
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
         """Inputs [S, batch, ...] and targets [S, batch] of a step."""
-        chosen = self._order[step]
-        inputs = self._inputs[chosen]
+        inputs, targets = self._taken(self._order[step])
         if self._augment is not None:
             inputs = torch.stack([self._augment(x, g) for x, g in zip(inputs, self._generators)])
-        return inputs, self._targets[chosen]
+        return inputs, targets
+
+    def at(self, step: Tensor) -> tuple[Tensor, Tensor]:
+        """The same without augmentation, of a step [1] that the device knows and the host need not."""
+        return self._taken(self._order.index_select(0, step)[0])
+
+    def _taken(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        return self._inputs[chosen], self._targets[chosen]
 
     @property
     def chance(self) -> list[Tensor]:

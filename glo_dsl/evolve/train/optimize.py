@@ -23,10 +23,13 @@ it a weight that never had a gradient would have a step without a derivative."""
 
 
 class Optimizer(Protocol):
-    """Changes parameters [M, ...] in place."""
+    """Changes parameters [M, ...] in place, and after its first step its own state, too."""
 
-    def step(self, parameters: Named, gradients: Named, rates: Tensor) -> None:
-        """One step; `rates` [M] are this step's learning rates."""
+    def terms(self, steps: int) -> Tensor:
+        """What its formulas take besides the rate, [steps, terms], the same for all networks."""
+
+    def step(self, parameters: Named, gradients: Named, rates: Tensor, terms: Tensor) -> None:
+        """One step; `rates` [M] are this step's learning rates, `terms` [terms] its row."""
 
     def mapped(self, change: Callable[[Tensor], Tensor]) -> Self:
         """One like this with every tensor [M, ...] of its state changed so, in an order that is always the same."""
@@ -39,7 +42,11 @@ class Sgd:
         self.momentum, self.weight_decay = recipe.momentum, recipe.weight_decay
         self._velocity: dict[str, Tensor] = {}
 
-    def step(self, parameters: Named, gradients: Named, rates: Tensor) -> None:
+    def terms(self, steps: int) -> Tensor:
+        """None."""
+        return torch.empty(steps, 0)
+
+    def step(self, parameters: Named, gradients: Named, rates: Tensor, terms: Tensor) -> None:
         """One step."""
         for name, parameter in parameters.items():
             change = gradients[name]
@@ -66,11 +73,17 @@ class AdamW:
         self.beta1, self.beta2, self.epsilon = recipe.momentum or 0.9, 0.999, 1e-8
         self.weight_decay = recipe.weight_decay
         self._moments: dict[str, tuple[Tensor, Tensor]] = {}
-        self._steps = 0
 
-    def step(self, parameters: Named, gradients: Named, rates: Tensor) -> None:
+    def terms(self, steps: int) -> Tensor:
+        """What makes up for moments that begin at 0: what to divide the root of the second by, and minus what to
+        multiply the first by."""
+        counts = range(1, steps + 1)
+        each = [(math.sqrt(1 - self.beta2**n), -1 / (1 - self.beta1**n)) for n in counts]
+        return torch.tensor(each, dtype=torch.float64)
+
+    def step(self, parameters: Named, gradients: Named, rates: Tensor, terms: Tensor) -> None:
         """One step."""
-        self._steps += 1
+        below, before = terms
         for name, parameter in parameters.items():
             gradient, rate = gradients[name], _each(rates, parameter)
             if name not in self._moments:
@@ -81,8 +94,8 @@ class AdamW:
             if self.weight_decay:
                 parameter.mul_(1 - rate * self.weight_decay)
             root = second.clamp_min(LEAST).sqrt()
-            size = (root / math.sqrt(1 - self.beta2**self._steps)).add_(self.epsilon)
-            parameter.addcmul_(first / size, rate, value=-1 / (1 - self.beta1**self._steps))
+            size = (root / below).add_(self.epsilon)
+            parameter.addcmul_((first / size).mul_(before), rate)
 
     def mapped(self, change: Callable[[Tensor], Tensor]) -> Self:
         """One like this with every tensor of its state changed so."""
@@ -103,6 +116,11 @@ def factor(recipe: Recipe, step: int) -> float:
     if recipe.schedule == "steps":
         return float(recipe.factor ** sum(step >= share * recipe.steps for share in recipe.at))
     return 1.0
+
+
+def factors(recipe: Recipe) -> Tensor:
+    """That of every step, [steps]."""
+    return torch.tensor([factor(recipe, step) for step in range(recipe.steps)], dtype=torch.float64)
 
 
 def _each(rates: Tensor, parameter: Tensor) -> Tensor:

@@ -123,7 +123,9 @@ class _Run:
 
     def slopes(self, part: Part) -> list[Slope]:
         edges = windows(self._task.recipe.steps)
-        state = _State(self.stack.parameters, self.stack.buffers, optimizer_of(self._task.recipe))
+        optimizer = optimizer_of(self._task.recipe)
+        self._terms = optimizer.terms(self._task.recipe.steps)
+        state = _State(self.stack.parameters, self.stack.buffers, optimizer)
         starts = []
         for first, last in pairwise(edges):
             state = state.mapped(torch.Tensor.detach)
@@ -171,7 +173,7 @@ class _Run:
         with torch.set_grad_enabled(kept):
             after = state.mapped(torch.Tensor.clone)  # the optimiser changes in place
             rates = self._rate * factor(self._task.recipe, step) * self._stretch.exp()
-            after.optimizer.step(after.parameters, dict(zip(after.parameters, found)), rates)
+            after.optimizer.step(after.parameters, dict(zip(after.parameters, found)), rates, self._terms[step])
         return _State(after.parameters, self.stack.buffers, after.optimizer)
 
     def _judged(self, state: _State, part: Part) -> tuple[Tensor, Tensor, list[Tensor]]:

@@ -13,8 +13,9 @@ from glo_dsl.evolve.tasks.task import Part, Task
 from glo_dsl.evolve.train.attack import attacked
 from glo_dsl.evolve.train.feed import Feed, pieces
 from glo_dsl.evolve.train.losses import bound
-from glo_dsl.evolve.train.optimize import factor, optimizer_of
-from glo_dsl.evolve.train.stack import Stack, chance, drawn
+from glo_dsl.evolve.train.optimize import factors, optimizer_of
+from glo_dsl.evolve.train.recorded import Recorded
+from glo_dsl.evolve.train.stack import Stack, chance, drawn, draws
 
 KEPT = 16
 """How many times its inputs a network is taken to keep until it is differentiated."""
@@ -111,12 +112,16 @@ class _Unit:
         networks = [n.to(device) for n in drawn(task.model, seeds)]
         self.stack = Stack(networks * len(jobs), self._feed.example)
         self._optimizer = optimizer_of(task.recipe)
+        self._factors = factors(task.recipe).to(device)
+        self._terms = self._optimizer.terms(task.recipe.steps).to(device)
         self._alive = torch.ones(len(self.stack), device=device)
         self._step = 0
+        self._place = torch.zeros(1, dtype=torch.int64, device=device)
+        self._shown: tuple[Tensor, ...] = ()
         self._bind()
 
     def _bind(self) -> None:
-        """Buffers for as many candidates as there are."""
+        """Buffers for as many candidates as there are, and the work on them."""
         rows = len(self.seeds) * self._feed.batch
         shape = (len(self.jobs), rows, *[self.task.outputs] * (self.task.metric == "accuracy"))
         self._outputs = torch.zeros(shape, device=self.device)
@@ -126,19 +131,31 @@ class _Unit:
         rates = [job.rate for job in chosen for _ in self.seeds]
         self._rates = torch.tensor(rates, device=self.device)
         self._losses = bound([job.candidate for job in chosen], self._outputs, self._target, self._gradients)
+        random = draws(self.stack.network)
+        self._work = Recorded(self._one, self.device, "layers that draw are not recorded" if random else "")
 
     def advance(self, until: int, stopped: Callable[[], bool]) -> None:
         """Trains until a step."""
         for step in range(self._step, until):
             if stopped():
                 raise Stopped
-            self._one(step)
+            if not self._feed.plain:
+                self._show(*self._feed(step))
+            self._work()
             if step % LOOK == LOOK - 1:
                 self._rest()
         self._step = until
 
-    def _one(self, step: int) -> None:
-        inputs, targets = self._feed(step)
+    def _show(self, inputs: Tensor, targets: Tensor) -> None:
+        """What the step is to be done with, in tensors that stay."""
+        if not self._shown:
+            self._shown = torch.empty_like(inputs), torch.empty_like(targets)
+        for kept, new in zip(self._shown, (inputs, targets)):
+            kept.copy_(new)
+
+    def _one(self) -> None:
+        """A step that asks the host for nothing: where it stands is a tensor, too."""
+        inputs, targets = self._shown or self._feed.at(self._place)
         self._target.copy_(targets.reshape(-1))
         every = inputs.expand(len(self.jobs), *inputs.shape).flatten(0, 1)
         outputs = self.stack(every)  # [M, batch, ...]
@@ -147,8 +164,10 @@ class _Unit:
         above = self._gradients.div_(self._feed.batch).reshape(outputs.shape)
         found = torch.autograd.grad(outputs, list(self.stack.parameters.values()), above)
         with torch.no_grad():
-            rates = self._rates * self._alive * factor(self.task.recipe, step)
-            self._optimizer.step(self.stack.parameters, dict(zip(self.stack.parameters, found)), rates)
+            rates = self._rates * self._alive * self._factors.index_select(0, self._place)[0]
+            terms = self._terms.index_select(0, self._place)[0]
+            self._optimizer.step(self.stack.parameters, dict(zip(self.stack.parameters, found)), rates, terms)
+            self._place.add_(1)
 
     def _rest(self) -> None:
         """Networks that have diverged are set to 0 and stay there: NaN is slow on some processors, and says no more."""
@@ -157,10 +176,11 @@ class _Unit:
             good &= parameter.detach().isfinite().flatten(1).all(1)
         good &= self._outputs.reshape(len(self.stack), -1).isfinite().all(1)
         self._alive *= good
-        if not good.all():
-            for kept in (self.stack.parameters, self.stack.buffers):
-                for tensor in kept.values():
-                    tensor.detach()[~good] = 0
+        if self.device.type == "cpu" and good.all():
+            return  # a GPU would have to be waited for to know
+        for kept in (self.stack.parameters, self.stack.buffers):
+            for tensor in kept.values():
+                tensor.detach().masked_fill_(~good.reshape(-1, *[1] * (tensor.dim() - 1)), 0)
 
     def only(self, kept: Sequence[int]) -> None:
         """Goes on with the jobs of these places."""

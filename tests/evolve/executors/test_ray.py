@@ -80,6 +80,12 @@ def test_a_cluster_that_is_not_there_is_said_to_be_so() -> None:
         assert error.value.hint is not None and "ray status" in error.value.hint
 
 
+def test_a_cluster_without_a_gpu_is_said_to_have_none() -> None:
+    with pytest.raises(GloError, match="the Ray cluster has no GPU") as error:
+        executor_named("ray", 1, Workload, gpu=True)
+    assert error.value.hint == "--device cpu trains on its cores"
+
+
 def test_a_factory_of_the_script_itself_can_travel() -> None:
     """Ray takes along what is defined in `__main__`, or in a function."""
 

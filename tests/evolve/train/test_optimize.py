@@ -29,6 +29,7 @@ def test_every_network_is_optimised_as_alone(optimizer: str, momentum: float, de
     g = torch.Generator().manual_seed(seed)
     start = torch.randn(3, 4, 2, generator=g)
     mine, stacked = start.clone(), optimizer_of(recipe)
+    terms = stacked.terms(6)
     alone = [start[n].clone() for n in range(3)]
     others = [reference(recipe, p, float(rate)) for p, rate in zip(alone, RATES)]
     for step in range(6):
@@ -36,7 +37,7 @@ def test_every_network_is_optimised_as_alone(optimizer: str, momentum: float, de
             mine, alone, others = mine[[1, 2]].clone(), alone[1:], others[1:]
             stacked = stacked.mapped(lambda state: state[[1, 2]])
         gradient = torch.randn(mine.shape, generator=g)
-        stacked.step({"w": mine}, {"w": gradient}, RATES[-len(mine) :])
+        stacked.step({"w": mine}, {"w": gradient}, RATES[-len(mine) :], terms[step])
         for parameter, other, own in zip(alone, others, gradient):
             parameter.grad = own.clone()
             other.step()
