@@ -12,7 +12,7 @@ from torch import Tensor
 
 from glo_dsl.evolve.predictions import Form, derived, form_of, logits_name
 from glo_dsl.lang.loss import Loss
-from glo_dsl.passes.pipeline import program_of
+from glo_dsl.passes.pipeline import gradient_program
 from glo_dsl.runtime.build_c import NoCompiler
 from glo_dsl.runtime.compile import compile
 from glo_dsl.runtime.interpreter import Interpreted
@@ -73,4 +73,4 @@ def build_candidates(
 
 @lru_cache(maxsize=512)
 def _kernel(form: Form) -> Interpreted:
-    return Interpreted(program_of(form.loss, derived(form.loss)))
+    return Interpreted(gradient_program(form.loss, derived(form.loss)))

@@ -39,6 +39,11 @@ def lower(roots: Iterable[Expr]) -> tuple[Expr, ...]:
     become one reciprocal if float32 holds it, and a sum does not wait for a logarithm it can do without. What comes
     from one exponential for a value and its negative comes last.
     """
+    return twinned(rewrite(unfolded(roots), family("IDENTITIES", "LOWERED")))
+
+
+def unfolded(roots: Iterable[Expr]) -> tuple[Expr, ...]:
+    """`roots` in these operators, with nothing simplified: for who computes them too seldom to gain by it."""
     roots = tuple(roots)
     done: dict[Expr, Expr] = {}
     for node in walk(roots):
@@ -49,4 +54,4 @@ def lower(roots: Iterable[Expr]) -> tuple[Expr, ...]:
             done[node] = at(args[0], args[1])
         else:
             done[node] = rebuild(node, args)
-    return twinned(rewrite([done[root] for root in roots], family("IDENTITIES", "LOWERED")))
+    return tuple([done[root] for root in roots])

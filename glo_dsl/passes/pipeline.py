@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from glo_codegen.program import Program
 from glo_dsl.errors import GloError, did_you_mean
-from glo_dsl.ir.expr import CLASSES, Expr, Var, variables, walk
+from glo_dsl.ir.expr import CLASSES, Expr, Var, const, variables, walk
 from glo_dsl.lang.loss import Loss
 from glo_dsl.passes.diff import gradients
-from glo_dsl.passes.lower import lower
+from glo_dsl.passes.lower import lower, unfolded
 from glo_dsl.passes.schedule import schedule
 from glo_dsl.passes.simplify import simplify
 from glo_dsl.passes.walked import walked_program
@@ -69,6 +69,15 @@ def program_of(loss: Loss, derived: Derived, walked: bool = False) -> Program:
     gradients = dict(zip(derived.gradients, lowered, strict=True))
     program = schedule(loss, value, gradients)
     return replace(program, walked=walked_program(loss, value, gradients, program)) if walked else program
+
+
+def gradient_program(loss: Loss, derived: Derived) -> Program:
+    """The Program of the gradients alone, its loss 0, in the operators of kernels but not rewritten for their speed.
+
+    For an interpreter that runs it on a few hundred batches, for which rewriting takes longer than it saves.
+    """
+    gradients = dict(zip(derived.gradients, unfolded(derived.gradients.values()), strict=True))
+    return schedule(loss, const(0.0), gradients)
 
 
 def whole_program(loss: Loss) -> Program:

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import glo_dsl as glo
+from glo_codegen.program import Program
 from glo_dsl.ir.table import OPS
 from glo_dsl.lang.loss import Loss
-from glo_dsl.passes.pipeline import compile_program
+from glo_dsl.passes.pipeline import compile_program, derive, gradient_program
 from glo_dsl.runtime.interpreter import OPERATORS, Interpreted
 from tests.runtime.conftest import example
 
 
-def interpreted(loss: Loss, inputs: list[torch.Tensor], wrt: str) -> torch.Tensor:
+def rewritten(loss: Loss, wrt: str) -> Program:
+    """As kernels have it."""
+    return compile_program(loss, [wrt])
+
+
+def as_searched(loss: Loss, wrt: str) -> Program:
+    """As searches have it, not rewritten for speed."""
+    return gradient_program(loss, derive(loss, [wrt]))
+
+
+def interpreted(
+    loss: Loss, inputs: list[torch.Tensor], wrt: str, program: Callable[[Loss, str], Program] = as_searched
+) -> torch.Tensor:
     place = next(n for n, v in enumerate(loss.inputs) if v.name == wrt)
     gradient = torch.full(inputs[place].shape, torch.nan)
-    program = compile_program(loss, [wrt])
-    Interpreted(program).bind(inputs, [p.default for p in loss.params], gradient)()
+    Interpreted(program(loss, wrt)).bind(inputs, [p.default for p in loss.params], gradient)()
     return gradient
 
 
@@ -30,8 +44,9 @@ def usable(name: str) -> bool:
     return "bool" not in kinds and all(v.type.per_sample for v in loss.inputs)
 
 
+@pytest.mark.parametrize("program", [rewritten, as_searched])
 @pytest.mark.parametrize("name", [name for name in glo.zoo if usable(name)])
-def test_the_library(name: str) -> None:
+def test_the_library(name: str, program: Callable[[Loss, str], Program]) -> None:
     loss = glo.zoo[name]
     fn = glo.compile(loss, "torch")
     for rows, classes in ((5, 3), (33, 10)):
@@ -40,7 +55,7 @@ def test_the_library(name: str) -> None:
         doubles = [t.double() if t.is_floating_point() else t for t in inputs]
         _, want = fn.value_and_grad(*doubles, wrt=[wrt], reduction="sum")
         _, eager = fn.value_and_grad(*inputs, wrt=[wrt], reduction="sum")
-        found, single, truth = interpreted(loss, inputs, wrt).double(), eager[wrt].double(), want[wrt]
+        found, single, truth = interpreted(loss, inputs, wrt, program).double(), eager[wrt].double(), want[wrt]
         size = float(truth.nan_to_num(0, 0, 0).abs().clamp(max=1e30).max())
         near = {"rtol": 2e-4, "atol": 2e-4 * size + 1e-30, "equal_nan": True}
         # Where float32 itself is at its end, PyTorch's is wrong in the same way.
