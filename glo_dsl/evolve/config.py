@@ -113,6 +113,10 @@ class Config:
         return asdict(self)
 
 
+SETTINGS = tuple(f.name for f in fields(Config))
+"""Of a search; what is called otherwise is an option of its strategy."""
+
+
 def from_json(found: Mapping[str, Any]) -> Config:
     """The configuration that a study has.
 

@@ -122,6 +122,7 @@ def test_constants_are_tuned_from_a_toml_file(installed: Run, tmp_path: Path) ->
         ("search", (SPACE, "--strategy", "island"), "did you mean islands?"),
         ("search", (SPACE, "--set", "populaton=3"), "did you mean population?"),
         ("search", (SPACE, "--set", "population"), "write name=value"),
+        ("search", (SPACE, "--set", "devise=cpu"), "did you mean device?"),
         ("search", (SPACE, "--set", "keep=2"), "keep is 2"),
         ("search", (SPACE, "--log", "tensorbord"), "did you mean tensorboard?"),
         ("resume", ("nowhere", "--log", "wand"), "did you mean wandb?"),

@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from glo_dsl.errors import GloError, did_you_mean
+from glo_dsl.evolve.config import SETTINGS
 from glo_dsl.evolve.space import Space, space_of
 from glo_dsl.evolve.strategies.glo import Glo
 from glo_dsl.evolve.strategies.glo import Settings as GloSettings
@@ -87,7 +88,8 @@ def settings_of(kind: type[T], options: Options) -> T:
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
     for name, value in given.items():
         if name not in known:
-            raise GloError(f"no option {name}", hint=did_you_mean(name, known) or f"there are {', '.join(known)}")
+            hint = did_you_mean(name, (*known, *SETTINGS)) or f"there are {', '.join(known)}"
+            raise GloError(f"no option {name}", hint=hint)
         default = known[name].default
         allowed = {float: (float, int), type(None): (int, type(None))}.get(type(default), (type(default),))
         if type(value) not in allowed:
