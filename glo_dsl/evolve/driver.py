@@ -256,8 +256,11 @@ class Search:
         """
         ranked = sorted(self.trained.values(), key=lambda t: t.rank)
         if not ranked:
-            why = f": {self._trouble}" if self._trouble else ""
-            raise GloError(f"no candidate could be trained{why}", hint="give the search more trainings")
+            reason = self._trouble or next((word for word, _ in self._strategy.dropped.most_common(1)), "")
+            hint = "whatever fills the hole has to lead, by its gradient, from the predictions to the label"
+            if self.ledger.trainings >= self.config.trainings:
+                hint = "give the search more trainings"
+            raise GloError(f"no candidate could be trained{reason and ': '}{reason}", hint=hint)
         best = [*front(ranked), *self._strategys_front()]
         chosen = {t.verdict.key: t for t in (*ranked[: self.config.leaders], *best)}.values()
         answer = self._strategy.answer

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from glo_dsl import GloError
 from glo_dsl.evolve import checkpoint
 from glo_dsl.evolve.checkpoint import NOTE, Checkpoints
 from glo_dsl.evolve.driver import Search
@@ -130,6 +131,22 @@ def test_what_is_no_checkpoint_is_passed_over(
     resume(tmp_path / "study", HERE)
     assert asked[0] == 0
     assert story(tmp_path / "study") == story(ended) and results(tmp_path / "study") == results(ended)
+
+
+def test_why_nothing_could_be_trained_is_kept(tmp_path: Path, always: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NSGA-II asks about what has no gradient; islands would have nothing to ask."""
+    space = "loss glo(z: real[C], t: class[C]) = let x = onehot(t), y = softmax(z) in sum(?f(x) + 0 * y)"
+    options = {"population": 8, "offspring": 20, "generations": 4, "start": "none"}
+    config, study, said = small("nsga2", space=space, strategy_options=options), tmp_path / "study", []
+    for run in (lambda: begin(config, study, HERE), lambda: resume(study, HERE)):
+        asked = counted(monkeypatch)
+        with pytest.raises(GloError, match="no candidate could be trained: no gradient") as caught:
+            run()
+        said.append((caught.value.hint, len(asked)))
+    assert said == [
+        ("whatever fills the hole has to lead, by its gradient, from the predictions to the label", 4),
+        (said[0][0], 0),
+    ]
 
 
 def test_what_was_stopped_has_one(stopped: Path, ended: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

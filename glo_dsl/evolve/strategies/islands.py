@@ -28,6 +28,11 @@ DIGITS = 1e5
 """Slopes that are equal to one part in so many are taken for the same: the funnel looks closer."""
 
 
+ROUNDS = 20
+"""How often as many children as a generation takes are bred, before a space counts as exhausted: whatever fills its
+hole, the gradient is one that was met already, or none."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """The knobs.
@@ -104,6 +109,7 @@ class Islands(Strategy):
         self._asked: list[_Bred] = []
         self._proposals: tuple[Proposal, ...] = ()
         self._count = self._generation = 0
+        self._exhausted = False
 
     @property
     def dropped(self) -> Counter[str]:
@@ -117,8 +123,10 @@ class Islands(Strategy):
 
     def ask(self) -> Sequence[Proposal]:
         """The next generation, see `work.Strategy`."""
-        if not self._asked and self._generation < self.settings.generations:
-            self._asked = self._chosen(self._bred())
+        if not self._asked and not self._exhausted and self._generation < self.settings.generations:
+            bred = self._bred()
+            self._exhausted = not bred
+            self._asked = self._chosen(bred) if bred else []
             self._proposals = tuple(proposed(self.space, one.child) for one in self._asked)
         return self._proposals
 
@@ -165,10 +173,10 @@ class Islands(Strategy):
         set_generator(self._generator, state["generator"])
 
     def _bred(self) -> list[_Bred]:
-        """Children of the islands in turn, those that are worth a question."""
+        """Children of the islands in turn, those that are worth a question; none where the space has no more."""
         found: list[_Bred] = []
         fresh = self.settings.population * self.settings.breadth
-        while not found and fresh:
+        for _ in range(ROUNDS):
             for n in range(fresh):
                 place = n % len(self._islands)
                 child = self._new(self._islands[place])
@@ -180,6 +188,8 @@ class Islands(Strategy):
                 else:
                     self._met.add(key)
                     found.append(_Bred(child, place, slopes))
+            if found:
+                break
         return found
 
     def _chosen(self, bred: Sequence[_Bred]) -> list[_Bred]:

@@ -8,7 +8,7 @@ import pytest
 
 import glo_dsl as glo
 from glo_dsl.evolve.space import space_of
-from glo_dsl.evolve.strategies.islands import Islands, Settings
+from glo_dsl.evolve.strategies.islands import ROUNDS, Islands, Settings
 from glo_dsl.evolve.strategies.starts import Start
 from glo_dsl.evolve.work import Proposal, Told
 from glo_dsl.ir.expr import apply, size
@@ -47,6 +47,22 @@ def test_nothing_is_asked_twice_or_without_hope() -> None:
     assert len({p.genotype for p in asked}) == len(asked)
     assert sum(judge(p.loss).fitness is None for p in asked) <= 0.1 * len(asked)
     assert strategy.dropped["no usable gradient"] > strategy.dropped["gradient known"] > 0
+
+
+def test_a_space_without_anything_to_ask_about_is_an_end() -> None:
+    """Here nothing that fills the hole has a gradient; it is not bred for ever, and asked again it is the same."""
+    text = "loss f(z: real[C], t: class[C]) = let x = onehot(t), y = softmax(z) in sum(?f(x) + 0 * y)"
+    strategy = Islands(space_of(glo.loads(text)["f"]), SMALL, 0, 4)
+    assert strategy.ask() == strategy.ask() == ()
+    assert strategy.dropped == {"no usable gradient": ROUNDS * SMALL.population * SMALL.breadth}
+
+
+def test_a_space_that_has_been_asked_about_ends() -> None:
+    """One whose losses all have one of two gradients, after a generation."""
+    text = "loss f(z: real[C], t: class[C]) = let x = onehot(t) in sum(x * ?f(x)) * log_softmax(z)[t]"
+    strategy = Islands(space_of(glo.loads(text)["f"]), SMALL, 0, 4)
+    log = run(strategy, Judge())
+    assert 1 <= len(log) < SMALL.generations and strategy.ask() == ()
 
 
 def test_foresight_finds_more_that_is_good() -> None:
