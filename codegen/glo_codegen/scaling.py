@@ -6,7 +6,10 @@ multiplied is per sample, and a multiplication per class is saved, often with th
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import inf
 
 from glo_codegen.program import POSITION, Instr, Operand, Phase, Program, Rate, Store
 
@@ -58,34 +61,60 @@ class _Move:
 
     def __init__(self, program: Program) -> None:
         self._steps = {s.out: s for s in program.steps()}
-        self._free: dict[str, bool] = {}
+        self._roots = [reduction.arg for phase in program.phases for reduction in phase.reductions]
+        self._uses = Counter(arg for step in program.steps() if isinstance(step, Instr) for arg in step.args)
+        self._added: dict[str, float] = {}
         self.products: dict[Operand, Product] = {}
 
     def store(self, store: Store) -> Scaled:
-        found = Scaled(store.output, store.value)
-        if self.per_class(store.value) and self.free(store.value):
-            found.value, found.left = self.moved(store.value, found.steps), False
-        return found
+        """The gradient that is stored, scaled inside unless that is dearer than to multiply it as a whole."""
+        if not self.per_class(store.value) or self.added(store.value) == inf:
+            return Scaled(store.output, store.value)
+        steps: dict[str, Instr] = {}
+        products = dict(self.products)
+        value = self.moved(store.value, steps)
+        if self._cost(value, steps) > self._cost(store.value, {}) + 1:
+            self.products = products
+            return Scaled(store.output, store.value)
+        return Scaled(store.output, value, False, steps)
+
+    def _cost(self, value: Operand, more: Mapping[str, Instr]) -> int:
+        """Of all that is done per class for a value that is stored, and for reductions, with `more` steps."""
+        steps = {**self._steps, **more}
+        cost, seen, waiting = 0, set[Operand](), [value, *self._roots]
+        while waiting:
+            name = waiting.pop()
+            step = None if name in seen else steps.get(str(name))
+            seen.add(name)
+            if isinstance(step, Instr) and step.rate == Rate.CLASS:
+                cost += step.op.cost
+                waiting.extend(step.args)
+        return cost
 
     def per_class(self, value: Operand) -> bool:
         return value == POSITION or (value in self._steps and self._steps[str(value)].rate == Rate.CLASS)
 
-    def free(self, value: Operand) -> bool:
-        """Whether a value can be multiplied with no further operation per class."""
+    def added(self, value: Operand) -> float:
+        """What it costs per class to multiply a value within, at most: steps that are asked for more than once may be
+        done twice. Infinite where there is no place for it."""
         if not self.per_class(value):
-            return True
+            return 0.0
         name = str(value)
-        if name not in self._free:
+        if name not in self._added:
             step = self._steps.get(name)
             places = self._places(step) if isinstance(step, Instr) else ()
-            self._free[name] = bool(places) and all(self.free(step.args[n]) for n in places)  # type: ignore[union-attr]
-        return self._free[name]
+            found = inf
+            if isinstance(step, Instr) and places:
+                found = sum(self.added(step.args[n]) for n in places) + step.op.cost * (self._uses[name] > 1)
+            self._added[name] = found
+        return self._added[name]
 
     def _places(self, step: Instr) -> tuple[int, ...]:
         """The arguments that have to be multiplied for the result to be; none where that does not help."""
         if step.op.name == "mul":
-            return next(((n,) for n, a in enumerate(step.args) if not self.per_class(a)),
-                        next(((n,) for n, a in enumerate(step.args) if self.free(a)), ()))  # fmt: skip
+            costs = [self.added(a) for a in step.args]
+            uniform = [n for n, a in enumerate(step.args) if not self.per_class(a)]
+            return (uniform[0] if uniform else costs.index(min(costs)),)
         return PLACES.get(step.op.name, ())
 
     def moved(self, value: Operand, into: dict[str, Instr]) -> Operand:

@@ -6,9 +6,11 @@ import zlib
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 
-from glo_codegen.program import Instr, Operand, Phase, Program
+import glo_dsl as glo
+from glo_codegen.program import Instr, Operand, Phase, Program, Rate
 from glo_codegen.scaling import SCALE, Scaled, scaled
 from glo_dsl.lang.loss import Loss
 from glo_dsl.passes.pipeline import whole_program
@@ -45,6 +47,36 @@ def test_a_number_is_multiplied_once_for_all_gradients() -> None:
     (phase,) = (p for p in program.phases if p.stores)
     products, stores = scaled(program, phase)
     assert [p.value for p in products] == [3.0] and len(stores) == 2 and not any(s.left for s in stores)
+
+
+def test_what_is_asked_for_twice_is_not_done_twice() -> None:
+    """The quotient serves the sum, too: scaled as well, it would be a second division."""
+    text = "loss f(z: real[C], y: real[C]) = square(sum(y / (1 + exp(-abs(z))) * z))"
+    _, store = stored(text)
+    assert "div" not in [step.op.name for step in store.steps.values()]
+
+
+def per_class(program: Program, more: dict[str, Instr], values: list[Operand]) -> int:
+    """The cost of what is computed per class for these values and for reductions."""
+    steps = {s.out: s for s in program.steps() if isinstance(s, Instr)} | more
+    waiting = values + [r.arg for phase in program.phases for r in phase.reductions]
+    wanted: set[str] = set()
+    while waiting:
+        name = str(waiting.pop())
+        if name in steps and name not in wanted and steps[name].rate is Rate.CLASS:
+            wanted.add(name)
+            waiting += steps[name].args
+    return sum(steps[name].op.cost for name in wanted)
+
+
+@pytest.mark.parametrize("name", glo.zoo)
+def test_no_gradient_is_dearer_than_one_that_is_multiplied_in_the_end(name: str) -> None:
+    program = whole_program(glo.zoo[name])
+    for form in (program, program.walked or program):
+        for phase in form.phases:
+            for store, found in zip(phase.stores, scaled(form, phase)[1], strict=True):
+                cost = per_class(form, found.steps, [found.value]) + found.left
+                assert cost <= per_class(form, {}, [store.value]) + 1
 
 
 class Values:
