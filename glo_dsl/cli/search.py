@@ -121,8 +121,9 @@ def _given(
 ) -> dict[str, Any]:  # fmt: skip
     """What was said on the command line."""
     about = {"fraction": fraction, "data": None if data is None else str(data), "noise": noise}
-    found: dict[str, Any] = {"task": task, "trainings": trainings, "fresh_seeds": fresh_seeds, "seed": seed}
-    found["device"] = device
+    found: dict[str, Any] = {
+        "task": task, "trainings": trainings, "fresh_seeds": fresh_seeds, "seed": seed, "device": device,
+    }  # fmt: skip
     found = {name: value for name, value in found.items() if value is not None}
     return found | {"task_options": {name: value for name, value in about.items() if value is not None}}
 

@@ -159,11 +159,10 @@ def separated(
 
     A name in `settings` that is none of a search is an option of the strategy.
     """
-    known = {f.name for f in fields(Config)}
     found = dict(toml)
     tables = {name: dict(found.pop(name, {})) for name in ("task_options", "strategy_options")}
     for name, value in settings:
-        if name in known:
+        if name in SETTINGS:
             found[name] = value
         else:
             tables["strategy_options"][name] = value

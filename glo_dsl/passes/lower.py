@@ -36,8 +36,8 @@ def lower(roots: Iterable[Expr]) -> tuple[Expr, ...]:
     """`roots` in elementwise operators, `sum`, `max` and `min`, with `z[t]` on inputs only.
 
     What that exposes is simplified once more: per-sample factors leave the sums, divisions by a per-sample value
-    become one reciprocal if float32 holds it, and a sum does not wait for a logarithm it can do without. What comes
-    from one exponential for a value and its negative comes last.
+    become one reciprocal if float32 holds it, and a sum does not wait for a logarithm it can do without. Last,
+    functions of a value and of its negative are made to share an exponential.
     """
     return twinned(rewrite(unfolded(roots), family("IDENTITIES", "LOWERED")))
 

@@ -2,7 +2,7 @@
 
 `softplus(a)` and `softplus(-a)` differ by `a`, and both come from exp(-|a|); so do `sigmoid` and `log_sigmoid`. Who
 calls them one by one computes that exponential, and the logarithm of what is 1 above it, for each: compilers do not see
-that |a| and |-a| are one. A divergence between two softmaxes has both signs in value and gradient.
+that |b - a| and |a - b| are one. A divergence between two softmaxes has both signs in value and gradient.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import torch
 from glo_dsl import GloError
 from glo_dsl.evolve import device
 from glo_dsl.evolve.device import device_named, placed
-from glo_dsl.evolve.evaluator import Trainer, trainer_of
+from glo_dsl.evolve.evaluator import trainer_of
 from glo_dsl.evolve.session import Where
 from glo_dsl.evolve.tasks.named import task_named
 from glo_dsl.evolve.tasks.task import Task
@@ -95,11 +95,3 @@ def test_an_augmentation_for_the_cpu_alone_is_found_out(monkeypatch: pytest.Monk
     assert (
         caught.value.hint == "what it draws lies where its generator is: torch.rand(..., generator=g, device=g.device)"
     )
-
-
-def test_on_the_cpu_a_trainer_is_what_it_was() -> None:
-    payload = {
-        "jobs": [{"text": "loss f(z: real[C], t: class[C]) = -log_softmax(z)[t]", "rate": 0.3}], "seeds": [1, 2],
-        "steps": [5, 10], "keep": 1.0, "part": "validation",
-    }  # fmt: skip
-    assert Trainer(BLOBS, {}).evaluate(payload)["scores"] == trainer_of(BLOBS, {}, "cpu")().evaluate(payload)["scores"]

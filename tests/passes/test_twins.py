@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import glo_dsl as glo
-from glo_dsl.ir.expr import Apply, Expr, Var, apply, const, var, walk
+from glo_dsl.ir.expr import Apply, Const, Expr, Var, apply, const, var, walk
 from glo_dsl.ir.table import OPS
 from glo_dsl.ir.types import REAL_ROW
 from glo_dsl.lang.elaborate import parse_expression
@@ -37,7 +37,8 @@ def value_of(root: Expr, **rows: np.ndarray) -> np.ndarray:
             assert node.op.numpy is not None
             found[node] = np.asarray(node.op.numpy(*(found[a] for a in node.args)))
         else:
-            found[node] = np.float64(node.value)  # type: ignore[attr-defined]
+            assert isinstance(node, Const)
+            found[node] = np.asarray(node.value)
     return found[root]
 
 

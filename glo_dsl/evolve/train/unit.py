@@ -121,7 +121,7 @@ class _Unit:
         self._bind()
 
     def _bind(self) -> None:
-        """Buffers for as many candidates as there are, and the work on them."""
+        """Buffers for as many candidates as there are, and nothing recorded yet of the work on them."""
         rows = len(self.seeds) * self._feed.batch
         shape = (len(self.jobs), rows, *[self.task.outputs] * (self.task.metric == "accuracy"))
         self._outputs = torch.zeros(shape, device=self.device)
@@ -132,7 +132,7 @@ class _Unit:
         self._rates = torch.tensor(rates, device=self.device)
         self._losses = bound([job.candidate for job in chosen], self._outputs, self._target, self._gradients)
         random = draws(self.stack.network)
-        self._work = Recorded(self._one, self.device, "layers that draw are not recorded" if random else "")
+        self._recorded = Recorded(self.device, "layers that draw are not recorded" if random else "")
 
     def advance(self, until: int, stopped: Callable[[], bool]) -> None:
         """Trains until a step."""
@@ -141,7 +141,7 @@ class _Unit:
                 raise Stopped
             if not self._feed.plain:
                 self._show(*self._feed(step))
-            self._work()
+            self._recorded(self._one)
             if step % LOOK == LOOK - 1:
                 self._rest()
         self._step = until

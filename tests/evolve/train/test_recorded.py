@@ -3,8 +3,11 @@ recorded, with all numbers in them as they were, as a graph would have them."""
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
+from types import MethodType
 from typing import Any
 
 import pytest
@@ -17,7 +20,7 @@ from glo_dsl.evolve.kernels import build_candidates
 from glo_dsl.evolve.tasks.task import Recipe, Task
 from glo_dsl.evolve.train import recorded
 from glo_dsl.evolve.train.recorded import WARM, Recorded
-from glo_dsl.evolve.train.unit import Job, Rungs, Score, train
+from glo_dsl.evolve.train.unit import Job, Rungs, Score, _Unit, train
 from glo_dsl.runtime import spec
 from tests.evolve.train.test_unit import BRIER, WILD, one, points, task
 
@@ -37,8 +40,8 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The units whose steps were recorded, as aten's operations on the very tensors; recording is no step itself."""
     made: list[Any] = []
 
-    def replay_of(work: Callable[[], None], device: torch.device) -> Callable[[], None]:
-        unit: Any = work.__self__  # type: ignore[attr-defined]
+    def replay_of(work: MethodType, device: torch.device) -> Callable[[], None]:
+        unit: Any = work.__self__
         before = [t.detach().clone() for t in state_of(unit)]
         try:
             graph = make_fx(lambda: work())()
@@ -110,7 +113,7 @@ def test_one_that_diverges_rests_in_a_recording_too(graphs: list[Any]) -> None:
     assert graphs and wild[0].fitness == 0
     (unit,) = graphs
     unit._place.fill_(3)
-    unit._work()
+    unit._recorded(unit._one)
     for parameter in unit.stack.parameters.values():
         assert parameter[:2].any() and not parameter[2:].any()
     (alone,) = trained(task(replace(RECIPES[0], steps=60)), rungs=whole)
@@ -137,18 +140,36 @@ def test_steps_are_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
     monkeypatch.setattr(recorded, "GRAPHS", ("cpu",))
     monkeypatch.setattr(recorded, "replay_of", lambda work, device: lambda: seen.append("replayed"))
-    step = Recorded(lambda: seen.append("done"), CPU)
+    step = Recorded(CPU)
     for _ in range(WARM + 2):
-        step()
+        step(lambda: seen.append("done"))
     assert seen == ["done"] * WARM + ["replayed"] * 2 and not step.why_not
 
 
 def test_a_cpu_has_none() -> None:
     seen: list[str] = []
-    step = Recorded(lambda: seen.append("done"), CPU)
+    step = Recorded(CPU)
     for _ in range(WARM + 2):
-        step()
+        step(lambda: seen.append("done"))
     assert seen == ["done"] * (WARM + 2) and step.why_not == "cpu has no graphs"
+
+
+def test_what_has_been_trained_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not with the next collection of garbage: its networks may fill a GPU."""
+    left: list[weakref.ref[Any]] = []
+    original = _Unit.advance
+
+    def advance(unit: _Unit, *rest: Any) -> None:
+        left.append(weakref.ref(unit))
+        original(unit, *rest)
+
+    monkeypatch.setattr(_Unit, "advance", advance)
+    gc.disable()
+    try:
+        trained(task(RECIPES[0]), BRIER)
+        assert left and all(unit() is None for unit in left)
+    finally:
+        gc.enable()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
